@@ -1,0 +1,88 @@
+/* Upstream adapters: one const table each, sans I/O. An adapter turns a canonical request (or a
+ * passed-through body) into one HTTP request, the response's bytes into canonical events, and an
+ * error answer into a failure.
+ *
+ * Contract, held by one conformance suite over all adapters: any split of the bytes gives the same
+ * events; exactly one terminal event; nothing grows per event but what max_pending allows; a stream
+ * that did not end well ends in ERROR, never in END.
+ * Thread rule: pure functions over the state they are given. */
+#ifndef TG_ADAPTER_ADAPTER_H
+#define TG_ADAPTER_ADAPTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/compiler.h"
+#include "base/fail.h"
+#include "chat/event.h"
+#include "chat/request.h"
+#include "chat/wire_format.h"
+#include "wire/http.h"
+
+/* What an adapter may know of its target. Views into the snapshot. */
+struct tg_adapter_target {
+    struct tg_str model;      /* the provider's name for it */
+    struct tg_str base_path;  /* "/v1": put before the adapter's own path */
+    struct tg_str credential; /* "" if none */
+    bool stream_usage;        /* the provider understands stream_options.include_usage */
+};
+
+#define TG_ADAPTER_MAX_HEADERS 8
+/* The HTTP request to make, without Host, Content-Length and the target's own extra headers, which
+ * the caller adds. */
+struct tg_adapter_request {
+    enum tg_http_method method;
+    struct tg_str path; /* whole target, in the arena */
+    struct tg_http_header headers[TG_ADAPTER_MAX_HEADERS];
+    size_t n_headers;
+    struct tg_str body; /* canonical encoding only; "" with pass-through */
+};
+
+struct tg_adapter_response {
+    bool stream;         /* the request asked for a stream */
+    bool tap;            /* pass-through: only USAGE, FINISH, first DELTA matter; raw units go to on_raw */
+    bool hide_usage;     /* pass-through: mark usage-only units for hiding */
+    enum tg_wire_format format; /* which of the adapter's formats the answer has */
+    size_t max_pending_bytes;   /* largest SSE event or single body */
+};
+
+struct tg_adapter {
+    const char *name;
+    /* Formats it can take pass-through; ended by TG_WIRE_NONE. */
+    enum tg_wire_format formats[4];
+
+    /* Canonical → HTTP. TG_E_UNSUPPORTED_PARAMETER with the field for what it can't express. */
+    int (*encode)(struct tg_arena *a, const struct tg_chat_req *req,
+                  const struct tg_adapter_target *target, struct tg_adapter_request *out,
+                  struct tg_fail *fail);
+    /* Pass-through: path and headers only. */
+    int (*encode_pass)(struct tg_arena *a, enum tg_wire_format format, bool stream,
+                       const struct tg_adapter_target *target, struct tg_adapter_request *out);
+
+    /* Decoding of a 2xx answer; `state` is state_bytes of zeroed memory. */
+    size_t state_bytes;
+    int (*begin)(void *state, const struct tg_adapter_response *resp);
+    /* Content type decides nothing alone: a stream that is really one JSON error object is an error.
+     * Negative: the stream is broken (ERROR was emitted). After a terminal event bytes are ignored. */
+    int (*on_head)(void *state, const struct tg_http_head *head);
+    int (*on_bytes)(void *state, struct tg_str in, struct tg_sink *sink);
+    /* The response is over: clean (proper end of the HTTP message) or cut. Emits the terminal event
+     * if none was: END only when the provider's own end was seen. */
+    int (*on_end)(void *state, bool clean, struct tg_sink *sink);
+    void (*fini)(void *state);
+
+    /* A non-2xx answer. Fills fail: err, status, provider_status, message, code, param, retry_after_ms.
+     * Returns true when the body is this format's own error object, fit to be passed through. */
+    bool (*classify)(struct tg_arena *a, const struct tg_http_head *head, struct tg_str body,
+                     struct tg_fail *fail);
+};
+
+extern const struct tg_adapter tg_adapter_openai; /* OpenAI and all that speak its API */
+
+/* Shared by classify functions: Retry-After (seconds or date; bounded to 3,600 s; garbage: -1). */
+int64_t tg_adapter_retry_after_ms(const struct tg_http_head *head, int64_t now_wall_us);
+
+#endif

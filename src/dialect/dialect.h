@@ -1,0 +1,109 @@
+/* Client dialects: one const table each, sans I/O. A dialect opens a request (cheaply: model, stream,
+ * validity, the places to splice), parses it to the canonical form when it must be translated, and
+ * renders canonical events as its clients expect them.
+ *
+ * Adding one: a file with the functions below, a row in server/registry.c, cases in tests.
+ * Thread rule: pure functions over the state they are given. All memory from the given arena. */
+#ifndef TG_DIALECT_DIALECT_H
+#define TG_DIALECT_DIALECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/compiler.h"
+#include "base/fail.h"
+#include "chat/event.h"
+#include "chat/request.h"
+#include "chat/wire_format.h"
+#include "wire/http.h"
+
+struct tg_endpoint {
+    enum tg_http_method method;
+    const char *path;    /* exact */
+    const char *summary; /* one line, for the generated API description */
+};
+
+/* A request opened by its dialect. Lives in the exchange's arena; `body` is borrowed from the
+ * request, whose bytes never change. */
+struct tg_call {
+    const struct tg_dialect *dialect;
+    struct tg_str body;
+    struct tg_str model;   /* "" when the client named none */
+    bool stream;
+    bool include_usage;    /* the client wants usage in its stream */
+    struct tg_str user;    /* user or user_id, "" if none */
+    struct tg_str metadata;/* raw JSON object, "" if none */
+    void *parsed;          /* the dialect's own (its JSON document) */
+};
+
+/* What a rendering needs to know of its answer. Strings live as long as the exchange. */
+struct tg_render_info {
+    struct tg_str id;        /* "chatcmpl-…" made from the request id */
+    struct tg_str request_id;
+    struct tg_str model;     /* as the client named it (or the default's name) */
+    struct tg_str provider;
+    int64_t created_s;       /* wall clock */
+    uint64_t started_us;     /* monotonic, for latency fields */
+    bool stream;
+    bool include_usage;
+    const struct tg_call *call;
+    struct tg_arena *arena;  /* the exchange's, for what must outlive an event; never per delta */
+};
+
+struct tg_dialect {
+    const char *name; /* "openai_chat" */
+    const struct tg_endpoint *endpoints;
+    size_t n_endpoints;
+    enum tg_wire_format format; /* NONE: never passes through */
+
+    /* True when this dialect takes the request (two dialects may share a path and tell each other
+     * apart by the body); NULL: always. */
+    bool (*accepts)(struct tg_str body);
+
+    /* Validates what the gateway relies on and finds model, stream and usage flags. Fails with the
+     * JSON and API groups of err.def, naming the field. */
+    int (*open)(struct tg_arena *a, const struct tg_http_head *head, struct tg_str body,
+                struct tg_call *out, struct tg_fail *fail);
+
+    /* The whole request in canonical form. */
+    int (*parse)(struct tg_arena *a, const struct tg_call *call, struct tg_chat_req *out,
+                 struct tg_fail *fail);
+
+    /* Pass-through: the body for a provider of the same format, as slices of the client's bytes with
+     * the model replaced and, if inject_usage, usage in the stream asked for. Everything else stays
+     * byte for byte. *out_hide_usage: usage was injected, so a usage-only chunk is not the client's. */
+    int (*splice)(struct tg_arena *a, const struct tg_call *call, struct tg_str upstream_model,
+                  bool inject_usage, struct iovec *out_iov, int max_iov, int *out_n,
+                  bool *out_hide_usage);
+
+    /* Rendering. `state` is state_bytes of zeroed memory. Bytes are appended to `out`; for a stream
+     * they are complete SSE blocks; for a single answer nothing is written before finish(). */
+    size_t state_bytes;
+    int (*begin)(void *state, const struct tg_render_info *info);
+    int (*render)(void *state, const struct tg_render_info *info, const struct tg_event *ev,
+                  struct tg_buf *out);
+    /* After END: the rest of the stream ([DONE]) or the whole single answer. */
+    int (*finish)(void *state, const struct tg_render_info *info, const struct tg_usage *usage,
+                  uint64_t now_us, struct tg_buf *out);
+    void (*fini)(void *state); /* frees what render collected; NULL if nothing */
+
+    /* The error body (in_stream false) or the error event of a stream that had begun. */
+    void (*render_fail)(const struct tg_fail *fail, struct tg_str request_id, bool in_stream,
+                        struct tg_buf *out);
+    const char *stream_content_type; /* "text/event-stream" */
+};
+
+extern const struct tg_dialect tg_dialect_openai_chat;        /* POST /v1/chat/completions */
+extern const struct tg_dialect tg_dialect_openai_completions; /* POST /v1/completions */
+extern const struct tg_dialect tg_dialect_generate;           /* POST /v1/generate */
+extern const struct tg_dialect tg_dialect_simple_chat;        /* POST /api/chat {"message"} */
+
+/* The OpenAI error shape, used by every endpoint without a shape of its own. */
+void tg_dialect_openai_fail(const struct tg_fail *fail, struct tg_str request_id, bool in_stream,
+                            struct tg_buf *out);
+
+#endif
