@@ -1,6 +1,6 @@
 /* The process allocator: malloc behind one door, so that tests can make any call fail and count
- * what is live. Sizes are in bytes; a zero size is rounded up to 1. Returns NULL on failure.
- * Thread rule: any thread; the failure hook is for single-threaded tests. */
+ * the calls. Sizes are in bytes; a zero size is rounded up to 1. Returns NULL on failure.
+ * Thread rule: any thread; the failure hook is for tests, which arm it from one thread. */
 #ifndef TG_BASE_ALLOC_H
 #define TG_BASE_ALLOC_H
 
@@ -21,8 +21,8 @@ void *tg_xmalloc(size_t n) TG_WARN_UNUSED;
 void *tg_xcalloc(size_t n, size_t size) TG_WARN_UNUSED;
 
 /* Test support: the `countdown`-th allocation from now (1 = the next) fails, and if `sticky` every
- * later one too; 0 switches injection off. tg_alloc_count() counts allocations since the last call
- * of tg_alloc_fail_at(). */
+ * later one too; 0 switches injection off. tg_alloc_count() counts the calls (failed ones too)
+ * since the last tg_alloc_fail_at(). */
 void tg_alloc_fail_at(uint64_t countdown, int sticky);
 uint64_t tg_alloc_count(void);
 

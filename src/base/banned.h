@@ -19,8 +19,13 @@ int sprintf(char *, const char *, ...) TG_BANNED("use snprintf or tg_buf_printf"
 char *strtok(char *, const char *) TG_BANNED("use tg_str_split");
 struct tm *gmtime(const time_t *) TG_BANNED("use gmtime_r");
 struct tm *localtime(const time_t *) TG_BANNED("use localtime_r");
+/* clang refuses an attribute behind glibc's inline definition of these two. */
+#ifdef __clang__
+#pragma GCC poison atoi atol
+#else
 int atoi(const char *) TG_BANNED("use tg_parse_i64");
 long atol(const char *) TG_BANNED("use tg_parse_i64");
+#endif
 #undef alloca
 void *alloca(size_t) TG_BANNED("use an arena");
 

@@ -1,6 +1,7 @@
 /* Growable byte buffer with a maximum given at birth. The only owner of contiguous bytes that
  * grow. A failed append (maximum or memory) leaves the content as it was and sets `failed`
- * (sticky), so that builders can chain calls and test once with tg_buf_ok().
+ * (sticky: until tg_buf_clear() every further append fails with TG_E_FULL, so that a text never
+ * has a hole), so that builders can chain calls and test once with tg_buf_ok().
  * Thread rule: one thread at a time. */
 #ifndef TG_BASE_BUF_H
 #define TG_BASE_BUF_H

@@ -1,6 +1,7 @@
 /* Byte queue made of chunks, for output that leaves in pieces: append at the back, hand the front
  * to writev, drop what was written. Bounded. Small chunk first (512 B) so that an idle stream is
- * cheap, then 4 KiB, then 16 KiB. Empty queues hold no memory.
+ * cheap, then 4 KiB, then 16 KiB; a longer append gets one chunk of its own size. Empty queues
+ * hold no memory.
  * Thread rule: one thread at a time. */
 #ifndef TG_BASE_BUFQ_H
 #define TG_BASE_BUFQ_H

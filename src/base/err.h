@@ -27,7 +27,7 @@ struct tg_err_info {
     const char *text;   /* default message for people */
 };
 
-/* Never NULL: an unknown code gives INTERNAL's row. */
+/* Never NULL: an unknown negative code gives INTERNAL's row; 0 and counts give a row "OK". */
 const struct tg_err_info *tg_err_info(int err);
 static inline const char *tg_err_name(int err) { return tg_err_info(err)->name; }
 

@@ -14,8 +14,9 @@
 
 enum tg_log_level { TG_LOG_DEBUG, TG_LOG_INFO, TG_LOG_WARNING, TG_LOG_ERROR, TG_LOG_OFF };
 
-/* Starts the writer thread on fd (normally 2). Before start and after stop, lines are written
- * directly. TG_E_NOMEM, TG_E_IO. */
+/* Starts the writer thread on fd (normally 2; it stays the caller's and must live until stop).
+ * Before start and after stop, lines are written to fd 2 directly, as far as it takes them without
+ * blocking. TG_E_NOMEM, TG_E_IO, TG_E_INVALID_ARG: runs already. */
 int tg_log_start(int fd, enum tg_log_level level) TG_WARN_UNUSED;
 void tg_log_stop(void); /* drains what is queued, bounded to one second */
 void tg_log_set_level(enum tg_log_level level);
@@ -24,7 +25,9 @@ bool tg_log_on(enum tg_log_level level);
 int tg_log_level_parse(struct tg_str s, enum tg_log_level *out) TG_WARN_UNUSED;
 uint64_t tg_log_dropped(void);
 
-/* A line: begin, fields, end. `b` is a scratch buffer that the caller keeps (cleared here).
+/* A line: begin, fields, end. `b` is a scratch buffer that the caller keeps (cleared here). A level
+ * that is off gives no line; a line that does not fit b's maximum is dropped and counted. Keys are
+ * literals that need no escaping. The lines of one thread keep their order.
  * {"timestamp":"…","level":"INFO","event":"…", fields …} */
 void tg_log_begin(struct tg_buf *b, enum tg_log_level level, const char *event);
 void tg_log_str(struct tg_buf *b, const char *key, struct tg_str v);
