@@ -1,0 +1,47 @@
+/* One client request and all that is done for it, until the answer was delivered and everything was
+ * written down. It talks to a tg_reply, so it does not know whether a client, a batch or a test is
+ * behind it, and outlives its connection when the client leaves.
+ *
+ *   BODY → PARSE → ROUTE → RUN → (STREAM) → FLUSH → SETTLE → DONE
+ *   any state before FLUSH may go to FAIL → FLUSH; a client that leaves leads to SETTLE.
+ *
+ * tg_exchange_step (private, run from the ready list) alone changes the state.
+ * Thread rule: the worker's thread. */
+#ifndef TG_CORE_EXCHANGE_H
+#define TG_CORE_EXCHANGE_H
+
+#include "core/reply.h"
+#include "core/runtime.h"
+#include "net/http_server.h"
+
+/* X(name, step function) */
+#define TG_EXCHANGE_STATES(X)                                                                      \
+    X(BODY, step_body)                                                                             \
+    X(PARSE, step_parse)                                                                           \
+    X(ROUTE, step_route)                                                                           \
+    X(RUN, step_run)                                                                               \
+    X(STREAM, step_stream)                                                                         \
+    X(FAIL, step_fail)                                                                             \
+    X(FLUSH, step_flush)                                                                           \
+    X(SETTLE, step_settle)                                                                         \
+    X(DONE, step_done)
+enum tg_exchange_state {
+#define X(name, fn) TG_EXCHANGE_##name,
+    TG_EXCHANGE_STATES(X)
+#undef X
+        TG_EXCHANGE_STATE_COUNT
+};
+const char *tg_exchange_state_name(enum tg_exchange_state s);
+
+struct tg_exchange;
+/* Takes the request over. On failure (memory) the request is freed and the connection aborted.
+ * `dialect` is the first one that serves the path; its siblings on the same path are asked once the
+ * body is there. */
+void tg_exchange_start_http(struct tg_runtime *rt, struct tg_http_conn *conn,
+                            struct tg_http_req *req, size_t dialect_index);
+
+/* The request id to use for a head: the client's x-request-id when it is acceptable
+ * ([A-Za-z0-9._-]{1,128}), else a new one, in the arena. */
+struct tg_str tg_exchange_request_id(struct tg_arena *a, const struct tg_http_head *head);
+
+#endif
