@@ -215,3 +215,14 @@ void *tg_arena_grow(struct tg_arena *a, void *old, size_t old_n, size_t new_n)
         memcpy(p, old, old_n);
     return p;
 }
+
+void tg_arena_trim(struct tg_arena *a, void *p, size_t old_n, size_t new_n)
+{
+    TG_REQUIRE(new_n <= old_n);
+    size_t had = old_n ? round_up(old_n) : ALIGN, keep = new_n ? round_up(new_n) : ALIGN;
+    if (!p || (char *)p + had != a->cur)
+        return;
+    a->cur -= had - keep;
+    a->used_bytes -= had - keep;
+    tg_asan_poison((char *)p + new_n, had - new_n);
+}

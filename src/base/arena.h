@@ -40,5 +40,8 @@ char *tg_arena_cstr(struct tg_arena *a, struct tg_str s) TG_WARN_UNUSED;
 struct tg_str tg_arena_printf(struct tg_arena *a, const char *fmt, ...) TG_PRINTF(2, 3);
 /* Grows the newest allocation in place when it can, else copies. For parsers' vectors. */
 void *tg_arena_grow(struct tg_arena *a, void *old, size_t old_n, size_t new_n) TG_WARN_UNUSED;
+/* Gives the tail of the newest allocation back (its first new_n bytes stay); does nothing when it
+ * is not the newest any more. For users that must guess a size first. */
+void tg_arena_trim(struct tg_arena *a, void *p, size_t old_n, size_t new_n);
 
 #endif
