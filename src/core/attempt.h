@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "adapter/adapter.h"
 #include "base/arena.h"
 #include "base/fail.h"
 #include "chat/event.h"
@@ -21,15 +22,15 @@
 #include "dialect/dialect.h"
 #include "io/loop.h"
 
-/* X(name, allowed next states) */
-#define TG_ATTEMPT_STATES(X)                                                                       \
-    X(NEW)                                                                                         \
-    X(CONNECT)                                                                                     \
-    X(SEND)                                                                                        \
-    X(WAIT_HEAD)                                                                                   \
-    X(BODY)                                                                                        \
-    X(END)                                                                                         \
-    X(FAIL)                                                                                        \
+/* X(name) */
+#define TG_ATTEMPT_STATES(X) \
+    X(NEW)                   \
+    X(CONNECT)               \
+    X(SEND)                  \
+    X(WAIT_HEAD)             \
+    X(BODY)                  \
+    X(END)                   \
+    X(FAIL)                  \
     X(CANCEL)
 enum tg_attempt_state {
 #define X(name) TG_ATTEMPT_##name,
@@ -46,13 +47,13 @@ struct tg_epoch;
 struct tg_attempt_job {
     struct tg_runtime *rt;
     struct tg_epoch *epoch;
-    uint16_t target;                 /* id in the epoch's snapshot */
+    uint16_t target; /* id in the epoch's snapshot */
     const struct tg_call *call;
-    const struct tg_chat_req *chat;  /* NULL: pass-through */
+    const struct tg_chat_req *chat; /* NULL: pass-through */
     struct tg_str request_id;
     const struct tg_http_head *client_head; /* NULL for batch items */
-    struct tg_sink *out;             /* the exchange's */
-    struct tg_task *owner;           /* woken when the attempt is over */
+    struct tg_sink *out;                    /* the exchange's */
+    struct tg_task *owner;                  /* woken when the attempt is over */
 };
 
 /* When things happened, monotonic microseconds; 0: not yet. */
@@ -60,16 +61,21 @@ struct tg_attempt_times {
     uint64_t started_us, sent_us, head_us, first_token_us, ended_us;
 };
 
-int tg_attempt_new(const struct tg_attempt_job *job, uint32_t number, struct tg_attempt **out)
-    TG_WARN_UNUSED;
+int tg_attempt_new(const struct tg_attempt_job *job, uint32_t number,
+                   struct tg_attempt **out) TG_WARN_UNUSED;
 /* Starts the backend: 0, or the failure (also in tg_attempt_failure()); then only free is left. */
 int tg_attempt_start(struct tg_attempt *a) TG_WARN_UNUSED;
 /* Stops the backend if it runs (state CANCEL) and buries the attempt. */
 void tg_attempt_free(struct tg_attempt *a);
 void tg_attempt_pause(struct tg_attempt *a, bool paused);
 
-enum tg_attempt_state tg_attempt_state(const struct tg_attempt *a);
-static inline bool tg_attempt_state_over(enum tg_attempt_state s) { return s >= TG_ATTEMPT_END; }
+enum tg_attempt_state tg_attempt_get_state(const struct tg_attempt *a);
+static inline bool tg_attempt_state_is_over(enum tg_attempt_state s)
+{
+    return s >= TG_ATTEMPT_END;
+}
+/* Its step has ended it, or its deadline has passed: the owner frees it. */
+bool tg_attempt_over(const struct tg_attempt *a);
 /* Why it failed; NULL when it did not. Valid as long as the attempt. */
 const struct tg_fail *tg_attempt_failure(const struct tg_attempt *a);
 const struct tg_usage *tg_attempt_usage(const struct tg_attempt *a); /* source ABSENT if none */
@@ -83,18 +89,19 @@ struct tg_str tg_attempt_error_body(const struct tg_attempt *a);
 const struct tg_http_head *tg_attempt_response_head(const struct tg_attempt *a);
 
 /* ---- for backends ---- */
-void *tg_attempt_state_mem(struct tg_attempt *a); /* ops->state_bytes of zeroed memory */
+void *tg_attempt_state_mem(struct tg_attempt *a);         /* ops->state_bytes of zeroed memory */
 void *tg_attempt_backend_ctx(const struct tg_attempt *a); /* given to tg_runtime_set_backend() */
+const struct tg_adapter *tg_attempt_adapter(const struct tg_attempt *a); /* HTTP backends */
 const struct tg_target *tg_attempt_target(const struct tg_attempt *a);
 struct tg_arena *tg_attempt_arena(struct tg_attempt *a);
 /* Emits into the attempt, which keeps times, usage and the terminal event and hands on. */
 struct tg_sink *tg_attempt_sink(struct tg_attempt *a);
-/* Where to record a failure: tg_fail_set(tg_attempt_fail(a), …). Allocated on first use; never NULL
- * (a static one stands in when memory is out). */
+/* Where to record a failure: tg_fail_set(tg_attempt_fail(a), …), from start() and step() only. */
 struct tg_fail *tg_attempt_fail(struct tg_attempt *a);
 void tg_attempt_wake(struct tg_attempt *a);
 struct tg_task *tg_attempt_task(struct tg_attempt *a); /* to hand to streams and calls as owner */
-void tg_attempt_to(struct tg_attempt *a, enum tg_attempt_state s); /* from start() and step() only */
+void tg_attempt_to(struct tg_attempt *a,
+                   enum tg_attempt_state s); /* from start() and step() only */
 void tg_attempt_set_error_body(struct tg_attempt *a, struct tg_str body);
 void tg_attempt_set_response_head(struct tg_attempt *a, const struct tg_http_head *head);
 /* Unique in the process for as long as it runs: worker, sequence. For messages to other threads. */

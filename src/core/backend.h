@@ -17,13 +17,13 @@
 struct tg_attempt;
 
 enum tg_backend_progress {
-    TG_BACKEND_WAITING = 0, /* nothing more now; the attempt will be woken */
+    TG_BACKEND_WAITING = 0,  /* nothing more now; the attempt will be woken */
     TG_BACKEND_FINISHED = 1, /* a terminal event (END or ERROR) was emitted */
 };
 
 struct tg_backend_ops {
     const char *name;   /* "http", "local", "mock" */
-    size_t state_bytes; /* zeroed memory in the attempt's arena: tg_attempt_state() */
+    size_t state_bytes; /* zeroed memory in the attempt's arena: tg_attempt_state_mem() */
     /* 0, or a negative error with the attempt's failure set (tg_attempt_fail()). */
     int (*start)(struct tg_attempt *a) TG_WARN_UNUSED;
     /* tg_backend_progress, or a negative error with the attempt's failure set. */

@@ -15,15 +15,15 @@
 #include "net/http_server.h"
 
 /* X(name, step function) */
-#define TG_EXCHANGE_STATES(X)                                                                      \
-    X(BODY, step_body)                                                                             \
-    X(PARSE, step_parse)                                                                           \
-    X(ROUTE, step_route)                                                                           \
-    X(RUN, step_run)                                                                               \
-    X(STREAM, step_stream)                                                                         \
-    X(FAIL, step_fail)                                                                             \
-    X(FLUSH, step_flush)                                                                           \
-    X(SETTLE, step_settle)                                                                         \
+#define TG_EXCHANGE_STATES(X) \
+    X(BODY, step_body)        \
+    X(PARSE, step_parse)      \
+    X(ROUTE, step_route)      \
+    X(RUN, step_run)          \
+    X(STREAM, step_stream)    \
+    X(FAIL, step_fail)        \
+    X(FLUSH, step_flush)      \
+    X(SETTLE, step_settle)    \
     X(DONE, step_done)
 enum tg_exchange_state {
 #define X(name, fn) TG_EXCHANGE_##name,

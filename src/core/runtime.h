@@ -9,7 +9,7 @@
 
 #include "adapter/adapter.h"
 #include "base/list.h"
-#include "base/slab.h"
+#include "config/snapshot.h"
 #include "core/backend.h"
 #include "core/metrics.h"
 #include "core/trace.h"
@@ -18,7 +18,8 @@
 #include "policy/breaker.h"
 #include "policy/retry.h"
 
-#define TG_RUNTIME_BACKENDS 8 /* > the largest tg_backend_kind */
+#define TG_RUNTIME_ATTEMPT_BUCKETS 256 /* power of two */
+#define TG_RUNTIME_BACKENDS        8   /* > the largest tg_backend_kind */
 
 struct tg_backend_slot {
     const struct tg_backend_ops *ops; /* NULL: no such backend here */
@@ -61,16 +62,18 @@ struct tg_runtime {
     struct tg_metrics *metrics;
     struct tg_trace *trace;
     struct tg_retry_budget retry_budget;
-    struct tg_list exchanges; /* all that are alive */
-    struct tg_list attempts;
+    struct tg_list exchanges;                            /* all that are alive */
+    struct tg_list attempts[TG_RUNTIME_ATTEMPT_BUCKETS]; /* alive, by id */
+    uint32_t n_attempts;
     uint32_t active, streams; /* exchanges; of those, streams that have begun */
     uint32_t max_active;      /* this worker's share; 0: no limit */
     uint16_t worker;
     bool draining;
-    uint64_t next_id;         /* exchanges and attempts */
-    struct tg_buf scratch;    /* rendering of one event */
-    struct tg_buf log;        /* one log line */
-    struct tg_list tls_ctxs;  /* client TLS contexts by CA file */
+    uint64_t next_id;            /* exchanges and attempts */
+    struct tg_buf scratch;       /* rendering of one event */
+    struct tg_buf log;           /* one log line */
+    struct tg_fail scratch_fail; /* of the step that runs */
+    struct tg_list tls_ctxs;     /* client TLS contexts by CA file */
 };
 
 struct tg_runtime_opts {

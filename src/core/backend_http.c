@@ -1,0 +1,311 @@
+/* The HTTP backend: builds the upstream request anew (own request line, Host, one Content-Length,
+ * headers from an allow-list), runs it over the worker's pooled client and feeds the answer to the
+ * target's adapter. Pass-through bodies are slices of the client's own bytes. */
+#include <limits.h>
+
+#include "base/assert.h"
+#include "base/err.h"
+#include "base/secret.h"
+#include "core/attempt.h"
+#include "core/runtime.h"
+#include "wire/h1.h"
+
+#define MAX_IOV         8
+#define MAX_ERROR_BYTES (256u << 10) /* of a non-2xx body */
+#define MAX_HEAD_BYTES  (64u << 10)
+
+struct http_state {
+    struct tg_http_call *call;
+    void *adapter_state;
+    struct tg_buf head;  /* our request head; wiped and freed once it was sent (it holds the key) */
+    struct tg_buf error; /* body of a non-2xx answer */
+    bool decoding;       /* adapter->begin was called: fini is owed */
+    bool is_error;
+    bool hide_usage;
+};
+
+/* Client headers that go on to the provider: nothing that names a host, a credential or framing. */
+static const struct tg_str forwarded[] = {
+    TG_STR_INIT("openai-beta"),    TG_STR_INIT("openai-organization"),
+    TG_STR_INIT("openai-project"), TG_STR_INIT("idempotency-key"),
+    TG_STR_INIT("traceparent"),    TG_STR_INIT("tracestate"),
+};
+
+static bool is_forwarded(struct tg_str name)
+{
+    for (size_t i = 0; i < TG_ARRAY_LEN(forwarded); i++) {
+        if (tg_str_ieq(name, forwarded[i]))
+            return true;
+    }
+    return false;
+}
+
+static int put(struct tg_buf *b, struct tg_str name, struct tg_str value)
+{
+    return tg_h1_write_header(b, name, value);
+}
+
+static int put_host(struct tg_buf *b, const struct tg_config_url *u)
+{
+    (void)tg_buf_lit(b, "Host: "); /* the buffer is tested once, at the end */
+    (void)tg_buf_printf(b, u->host_is_ipv6 ? "[%.*s]" : "%.*s", TG_STR_ARG(u->host));
+    if (u->port != (u->https ? 443 : 80))
+        (void)tg_buf_printf(b, ":%u", u->port);
+    return tg_buf_lit(b, "\r\n");
+}
+
+static int put_client_headers(struct tg_buf *b, const struct tg_attempt_job *job)
+{
+    int rc = put(b, TG_STR("X-Request-Id"), job->request_id);
+    for (size_t i = 0; rc == 0 && job->client_head && i < job->client_head->n_headers; i++) {
+        const struct tg_http_header *h = &job->client_head->headers[i];
+        if (is_forwarded(h->name))
+            rc = put(b, h->name, h->value);
+    }
+    return rc;
+}
+
+static int write_head(struct tg_buf *b, struct tg_attempt *a, const struct tg_adapter_request *req,
+                      size_t body_bytes)
+{
+    const struct tg_target *t = tg_attempt_target(a);
+    int rc = tg_h1_write_request_line(b, req->method, req->path);
+    if (rc == 0)
+        rc = put_host(b, &t->url);
+    for (size_t i = 0; rc == 0 && i < req->n_headers; i++)
+        rc = put(b, req->headers[i].name, req->headers[i].value);
+    for (size_t i = 0; rc == 0 && i < t->n_headers; i++)
+        rc = put(b, t->headers[i].name, tg_secret_reveal(t->headers[i].value));
+    if (rc == 0)
+        rc = put_client_headers(b, tg_attempt_job(a));
+    if (rc < 0)
+        return rc;
+    (void)tg_buf_lit(b, "User-Agent: tollgate/" TG_VERSION
+                        "\r\nAccept-Encoding: identity\r\nContent-Length: ");
+    (void)tg_buf_u64(b, body_bytes);
+    (void)tg_buf_lit(b, "\r\n\r\n");
+    return tg_buf_ok(b) ? 0 : TG_E_NOMEM;
+}
+
+/* The body as slices, from iov[1] on; returns how many entries are used, head included. */
+static int make_body(struct tg_attempt *a, struct http_state *st,
+                     const struct tg_adapter_target *at, struct tg_adapter_request *req,
+                     struct iovec *iov)
+{
+    const struct tg_attempt_job *job = tg_attempt_job(a);
+    const struct tg_adapter *ad = tg_attempt_adapter(a);
+    if (job->chat) {
+        int rc = ad->encode(tg_attempt_arena(a), job->chat, at, req, tg_attempt_fail(a));
+        if (rc < 0)
+            return rc;
+        iov[1] = (struct iovec){(void *)(uintptr_t)req->body.p, req->body.n};
+        return 2;
+    }
+    const struct tg_dialect *d = job->call->dialect;
+    int n = 0, rc = ad->encode_pass(tg_attempt_arena(a), d->format, job->call->stream, at, req);
+    if (rc == 0)
+        rc = d->splice(tg_attempt_arena(a), job->call, at->model, at->stream_usage, iov + 1,
+                       MAX_IOV - 1, &n, &st->hide_usage);
+    return rc < 0 ? rc : n + 1;
+}
+
+static int begin_decoding(struct tg_attempt *a, struct http_state *st)
+{
+    const struct tg_attempt_job *job = tg_attempt_job(a);
+    const struct tg_adapter *ad = tg_attempt_adapter(a);
+    const struct tg_upstream_settings *u = &tg_attempt_target(a)->upstream;
+    bool stream = job->call->stream;
+    struct tg_adapter_response r = {
+        .stream = stream,
+        .tap = job->chat == NULL,
+        .hide_usage = st->hide_usage,
+        .format = job->chat ? (job->chat->is_completion ? TG_WIRE_OPENAI_COMPLETIONS
+                                                        : TG_WIRE_OPENAI_CHAT)
+                            : job->call->dialect->format,
+        .max_pending_bytes = stream ? u->max_event_bytes : u->max_response_bytes,
+    };
+    st->adapter_state = tg_arena_zalloc(tg_attempt_arena(a), ad->state_bytes + 1);
+    if (!st->adapter_state)
+        return TG_E_NOMEM;
+    int rc = ad->begin(st->adapter_state, &r);
+    st->decoding = rc == 0;
+    return rc;
+}
+
+static int open_call(struct tg_attempt *a, struct http_state *st, const struct iovec *iov, int n)
+{
+    const struct tg_attempt_job *job = tg_attempt_job(a);
+    const struct tg_upstream_settings *u = &tg_attempt_target(a)->upstream;
+    struct tg_http_origin *origin;
+    int rc = tg_epoch_origin(job->rt, job->epoch, job->target, &origin, tg_attempt_fail(a));
+    if (rc < 0)
+        return rc;
+    struct tg_http_call_opts o = {
+        .method = TG_HTTP_POST,
+        .request = iov,
+        .n_request = n,
+        .arena = tg_attempt_arena(a),
+        .connect_timeout_ms = u->connect_timeout_ms,
+        .first_byte_timeout_ms = u->first_byte_timeout_ms,
+        .idle_timeout_ms = u->idle_timeout_ms,
+        .max_body_bytes = u->max_response_bytes,
+    };
+    return tg_http_call_start(origin, &o, tg_attempt_task(a), &st->call);
+}
+
+static size_t iov_bytes(const struct iovec *iov, int n)
+{
+    size_t total = 0;
+    for (int i = 0; i < n; i++)
+        total += iov[i].iov_len;
+    return total;
+}
+
+static int start(struct tg_attempt *a)
+{
+    struct http_state *st = tg_attempt_state_mem(a);
+    const struct tg_target *t = tg_attempt_target(a);
+    struct tg_adapter_target at = {
+        .model = t->model_name.n ? t->model_name : tg_attempt_job(a)->call->model,
+        .base_path = t->url.path,
+        .credential = t->api_key ? tg_secret_reveal(t->api_key) : TG_STR(""),
+        .stream_usage = t->upstream.stream_usage,
+    };
+    struct tg_adapter_request req = {.method = TG_HTTP_POST};
+    struct iovec *iov = tg_arena_array(tg_attempt_arena(a), MAX_IOV, sizeof *iov);
+    if (!iov)
+        return TG_E_NOMEM;
+    tg_buf_init(&st->head, MAX_HEAD_BYTES);
+    tg_buf_init(&st->error, MAX_ERROR_BYTES);
+    int n = make_body(a, st, &at, &req, iov);
+    if (n < 0)
+        return n;
+    int rc = write_head(&st->head, a, &req, iov_bytes(iov + 1, n - 1));
+    if (rc < 0)
+        return rc;
+    iov[0] = (struct iovec){st->head.p, st->head.n};
+    rc = begin_decoding(a, st);
+    if (rc == 0)
+        rc = open_call(a, st, iov, n);
+    if (rc == 0)
+        tg_attempt_to(a, TG_ATTEMPT_CONNECT);
+    return rc;
+}
+
+/* ---- the answer ---- */
+
+static void drop_head(struct http_state *st)
+{
+    if (st->head.p)
+        tg_secret_wipe(st->head.p, st->head.cap);
+    tg_buf_fini(&st->head);
+}
+
+static int on_head(struct tg_attempt *a, struct http_state *st, const struct tg_http_head *head)
+{
+    tg_attempt_to(a, TG_ATTEMPT_BODY);
+    tg_attempt_set_response_head(a, head);
+    st->is_error = head->status < 200 || head->status > 299;
+    return st->is_error ? 0 : tg_attempt_adapter(a)->on_head(st->adapter_state, head);
+}
+
+static int on_body(struct tg_attempt *a, struct http_state *st, struct tg_str bytes)
+{
+    if (!st->is_error)
+        return tg_attempt_adapter(a)->on_bytes(st->adapter_state, bytes, tg_attempt_sink(a));
+    size_t room = MAX_ERROR_BYTES - st->error.n;
+    if (bytes.n > room) /* too long to be an error object: what is kept says enough */
+        bytes.n = room;
+    return tg_buf_add(&st->error, bytes.p, bytes.n);
+}
+
+static int on_error_answer(struct tg_attempt *a, struct http_state *st)
+{
+    struct tg_fail *f = tg_attempt_fail(a);
+    const struct tg_adapter *ad = tg_attempt_adapter(a);
+    struct tg_str body = tg_buf_str(&st->error);
+    if (ad->classify(tg_attempt_arena(a), tg_attempt_response_head(a), body, f))
+        tg_attempt_set_error_body(a, body);
+    f->source = TG_FAIL_PROVIDER;
+    return f->err ? f->err : TG_E_UPSTREAM_ERROR;
+}
+
+static int on_end(struct tg_attempt *a, struct http_state *st)
+{
+    if (st->is_error)
+        return on_error_answer(a, st);
+    int rc = tg_attempt_adapter(a)->on_end(st->adapter_state, true, tg_attempt_sink(a));
+    return rc < 0 ? rc : TG_BACKEND_FINISHED;
+}
+
+static int on_call_event(struct tg_attempt *a, struct http_state *st,
+                         const struct tg_http_call_event *ev)
+{
+    switch (ev->kind) {
+    case TG_CALL_SENT:
+        tg_attempt_to(a, TG_ATTEMPT_WAIT_HEAD);
+        drop_head(st);
+        return TG_BACKEND_WAITING;
+    case TG_CALL_HEAD:
+        return on_head(a, st, ev->head);
+    case TG_CALL_BODY:
+        return on_body(a, st, ev->body);
+    case TG_CALL_END:
+        return on_end(a, st);
+    }
+    TG_UNREACHABLE();
+}
+
+/* The call broke: what the decoder has may still say more, but the call's own reason stands. */
+static int on_broken(struct tg_attempt *a, struct http_state *st, int err)
+{
+    (void)tg_fail_set(tg_attempt_fail(a), err, "%s", tg_err_info(err)->text); /* first one wins */
+    const struct tg_http_head *head = tg_attempt_response_head(a);
+    if (head && !st->is_error) /* lets the adapter close what it had begun */
+        (void)tg_attempt_adapter(a)->on_end(st->adapter_state, false, tg_attempt_sink(a));
+    return err;
+}
+
+static int step(struct tg_attempt *a)
+{
+    struct http_state *st = tg_attempt_state_mem(a);
+    struct tg_http_call_event ev;
+    for (;;) {
+        int rc = tg_http_call_next(st->call, &ev, tg_attempt_fail(a));
+        if (rc == 0)
+            return TG_BACKEND_WAITING;
+        if (rc < 0)
+            return on_broken(a, st, rc);
+        rc = on_call_event(a, st, &ev);
+        if (rc != TG_BACKEND_WAITING)
+            return rc;
+    }
+}
+
+static void pause_call(struct tg_attempt *a, bool paused)
+{
+    struct http_state *st = tg_attempt_state_mem(a);
+    tg_http_call_pause(st->call, paused);
+}
+
+static void stop(struct tg_attempt *a)
+{
+    struct http_state *st = tg_attempt_state_mem(a);
+    if (st->call)
+        tg_http_call_free(st->call);
+    st->call = NULL;
+    if (st->decoding && tg_attempt_adapter(a)->fini)
+        tg_attempt_adapter(a)->fini(st->adapter_state);
+    st->decoding = false;
+    drop_head(st);
+    tg_buf_fini(&st->error);
+}
+
+const struct tg_backend_ops tg_backend_http_ops = {
+    .name = "http",
+    .state_bytes = sizeof(struct http_state),
+    .start = start,
+    .step = step,
+    .pause = pause_call,
+    .stop = stop,
+};

@@ -1,0 +1,92 @@
+/* The exchange's inside, shared by the files that make it up: exchange.c (states), output.c (events
+ * to bytes), settle.c (what is written down). Core only.
+ * Thread rule: the worker's thread. */
+#ifndef TG_CORE_EXCHANGE_PRIV_H
+#define TG_CORE_EXCHANGE_PRIV_H
+
+#include "core/attempt.h"
+#include "core/exchange.h"
+#include "policy/route.h"
+
+/* What the answer has come to. */
+enum tg_output_state {
+    TG_OUTPUT_NONE = 0,  /* nothing was sent: another attempt is still possible */
+    TG_OUTPUT_STREAMING, /* the head and some content have gone out */
+    TG_OUTPUT_DONE,      /* a complete single answer was handed over */
+};
+
+struct tg_output {
+    struct tg_sink sink; /* attempts emit into it */
+    enum tg_output_state state;
+    bool translated;   /* rendered from events, not passed through */
+    bool rendering;    /* dialect->begin was called */
+    bool start_held;   /* a START event waits for the first content */
+    bool error_seen;   /* the attempt emitted ERROR */
+    bool error_passed; /* … and its own unit was passed through */
+    bool write_failed; /* the reply took no more */
+    void *render_state;
+    struct tg_render_info info;
+};
+
+struct tg_exchange {
+    struct tg_task task;
+    struct tg_grave grave;
+    struct tg_list link; /* runtime's list */
+    struct tg_runtime *rt;
+    struct tg_epoch *epoch;
+    struct tg_http_req *req; /* owns the arena that this struct lives in */
+    struct tg_reply reply;
+    enum tg_exchange_state state;
+    size_t dialect_index;
+    const struct tg_dialect *dialect;
+    const char *endpoint;
+    struct tg_str request_id;
+    struct tg_call call;
+    struct tg_chat_req *chat; /* parsed on demand */
+    struct tg_route_plan *plan;
+    uint16_t next_target; /* index in the plan of the target to use next */
+    uint16_t attempts, attempts_here;
+    bool gone;     /* the client left */
+    bool paused;   /* the attempt is held back by a slow client */
+    bool aborting; /* shutting down */
+    struct tg_attempt *attempt;
+    struct tg_timer timer; /* backoff before an attempt; keep-alive of a silent stream */
+    struct tg_output out;
+    struct tg_fail *fail; /* the first failure, made on first use */
+    struct tg_usage usage;
+    enum tg_finish finish;
+    bool has_finish;
+    int status; /* answered */
+    uint64_t first_token_us;
+    uint16_t last_target; /* of the attempt whose answer (or failure) stands */
+    uint64_t last_output_us;
+    int64_t started_wall_us;
+};
+
+/* exchange.c */
+void tg_exchange_abort(struct tg_exchange *x); /* shutting down */
+/* The failure to fill; NULL when memory is out (then the table's text is used). */
+struct tg_fail *tg_exchange_fail(struct tg_exchange *x);
+static inline struct tg_arena *tg_exchange_arena(struct tg_exchange *x)
+{
+    return &x->req->arena;
+}
+
+/* output.c */
+/* Before an attempt: whether it is translated, a fresh rendering. TG_E_NOMEM. */
+int tg_output_prepare(struct tg_exchange *x, bool translated) TG_WARN_UNUSED;
+/* After a good attempt: the rest of the stream, or the whole single answer. */
+int tg_output_finish(struct tg_exchange *x) TG_WARN_UNUSED;
+/* The answer to a failure: a whole error response when nothing was sent, else an error event and an
+ * end without the dialect's mark of a good one. */
+void tg_output_fail(struct tg_exchange *x, const struct tg_fail *fail);
+/* A comment line, so that proxies between do not close a silent stream. */
+void tg_output_keep_alive(struct tg_exchange *x);
+void tg_output_fini(struct tg_exchange *x);
+
+/* settle.c */
+void tg_settle_received(struct tg_exchange *x);
+void tg_settle_attempt(struct tg_exchange *x); /* x->attempt is over */
+void tg_settle_exchange(struct tg_exchange *x);
+
+#endif

@@ -1,0 +1,316 @@
+/* From events to bytes: passes the provider's own units through, or renders canonical events in the
+ * client's dialect; decides when the answer begins, which ends the time for further attempts. */
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "core/exchange_priv.h"
+
+#define MAX_HEADERS 24
+
+/* ---- heads ---- */
+
+struct head_list {
+    struct tg_http_header h[MAX_HEADERS];
+    size_t n;
+};
+
+static void add(struct head_list *l, struct tg_str name, struct tg_str value)
+{
+    if (l->n < MAX_HEADERS && value.n)
+        l->h[l->n++] = (struct tg_http_header){name, value};
+}
+
+/* What of a provider's head is of use to the client. */
+static bool is_passed_back(struct tg_str name)
+{
+    return tg_str_istarts(name, TG_STR("x-ratelimit-")) ||
+           tg_str_istarts(name, TG_STR("openai-")) || tg_str_ieq(name, TG_STR("retry-after")) ||
+           tg_str_ieq(name, TG_STR("retry-after-ms"));
+}
+
+static void add_common(struct tg_exchange *x, struct head_list *l)
+{
+    add(l, TG_STR("x-request-id"), x->request_id);
+    if (!x->attempt)
+        return;
+    add(l, TG_STR("x-tollgate-target"), tg_attempt_target(x->attempt)->name);
+    const struct tg_http_head *head = tg_attempt_response_head(x->attempt);
+    for (size_t i = 0; head && i < head->n_headers && l->n < MAX_HEADERS - 4; i++) {
+        if (is_passed_back(head->headers[i].name))
+            add(l, head->headers[i].name, head->headers[i].value);
+    }
+}
+
+static int respond(struct tg_exchange *x, int status, struct head_list *l, uint64_t length)
+{
+    x->status = status;
+    return x->reply.ops->respond(x->reply.ctx, status, l->h, l->n, length);
+}
+
+static int begin_stream(struct tg_exchange *x)
+{
+    struct head_list l = {.n = 0};
+    add(&l, TG_STR("content-type"), tg_str_c(x->dialect->stream_content_type));
+    add(&l, TG_STR("cache-control"), TG_STR("no-cache"));
+    add(&l, TG_STR("x-accel-buffering"), TG_STR("no"));
+    add_common(x, &l);
+    x->out.state = TG_OUTPUT_STREAMING;
+    x->rt->streams++;
+    tg_loop_wake(x->rt->loop, &x->task); /* RUN → STREAM */
+    return respond(x, 200, &l, TG_HTTP_LENGTH_UNKNOWN);
+}
+
+static int single_answer(struct tg_exchange *x, struct tg_str body)
+{
+    struct head_list l = {.n = 0};
+    add(&l, TG_STR("content-type"), TG_STR("application/json"));
+    add_common(x, &l);
+    x->out.state = TG_OUTPUT_DONE;
+    int rc = respond(x, 200, &l, body.n);
+    return rc < 0 ? rc : x->reply.ops->write(x->reply.ctx, body);
+}
+
+/* ---- writing ---- */
+
+static void note_write(struct tg_exchange *x, int rc)
+{
+    x->last_output_us = tg_clock_mono_us();
+    if (rc < 0)
+        x->out.write_failed = true;
+    if ((rc < 0 || x->reply.ops->above_high(x->reply.ctx)) && !x->paused)
+        tg_loop_wake(x->rt->loop, &x->task); /* the step pauses or gives up */
+}
+
+static void write_stream(struct tg_exchange *x, struct tg_str bytes)
+{
+    if (!bytes.n || x->out.write_failed)
+        return;
+    int rc = x->out.state == TG_OUTPUT_NONE ? begin_stream(x) : 0;
+    if (rc == 0)
+        rc = x->reply.ops->write(x->reply.ctx, bytes);
+    note_write(x, rc);
+}
+
+/* ---- pass-through ---- */
+
+static void on_raw(struct tg_sink *s, struct tg_str raw, bool hide)
+{
+    struct tg_exchange *x = tg_container_of(s, struct tg_exchange, out.sink);
+    bool failed_early = x->out.error_seen && x->out.state == TG_OUTPUT_NONE;
+    if (hide || failed_early || x->gone)
+        return;
+    if (x->out.error_seen)
+        x->out.error_passed = true;
+    if (x->call.stream)
+        write_stream(x, raw);
+    else if (x->out.state == TG_OUTPUT_NONE)
+        note_write(x, single_answer(x, raw));
+}
+
+/* ---- rendering ---- */
+
+static void render(struct tg_exchange *x, const struct tg_event *ev)
+{
+    struct tg_buf *b = &x->rt->scratch;
+    tg_buf_clear(b);
+    int rc = x->dialect->render(x->out.render_state, &x->out.info, ev, b);
+    if (rc < 0 || !tg_buf_ok(b)) {
+        note_write(x, TG_E_NOMEM);
+        return;
+    }
+    write_stream(x, tg_buf_str(b));
+}
+
+/* START is held until there is content, so that a provider that says hello and dies can still be
+ * replaced by another. */
+static bool is_content(const struct tg_event *ev)
+{
+    return ev->kind == TG_EV_PART_START || ev->kind == TG_EV_DELTA || ev->kind == TG_EV_FINISH;
+}
+
+static void render_held(struct tg_exchange *x, const struct tg_event *ev)
+{
+    if (ev->kind == TG_EV_START && x->call.stream) {
+        x->out.start_held = true;
+        return;
+    }
+    if (x->out.start_held && !is_content(ev))
+        return;
+    if (x->out.start_held) {
+        x->out.start_held = false;
+        render(x, &(struct tg_event){.kind = TG_EV_START});
+    }
+    render(x, ev);
+}
+
+static void note_event(struct tg_exchange *x, const struct tg_event *ev)
+{
+    if (ev->kind == TG_EV_DELTA && !x->first_token_us)
+        x->first_token_us = tg_clock_mono_us();
+    if (ev->kind == TG_EV_FINISH) {
+        x->finish = ev->finish;
+        x->has_finish = true;
+    }
+}
+
+static void on_event(struct tg_sink *s, const struct tg_event *ev)
+{
+    struct tg_exchange *x = tg_container_of(s, struct tg_exchange, out.sink);
+    note_event(x, ev);
+    if (ev->kind == TG_EV_ERROR)
+        x->out.error_seen = true;
+    if (!x->out.translated || x->gone || ev->kind == TG_EV_END || ev->kind == TG_EV_ERROR)
+        return;
+    render_held(x, ev);
+}
+
+/* ---- the exchange's calls ---- */
+
+static void fini_rendering(struct tg_exchange *x)
+{
+    if (x->out.rendering && x->dialect->fini)
+        x->dialect->fini(x->out.render_state);
+    x->out.rendering = false;
+}
+
+static struct tg_str answer_model(const struct tg_exchange *x)
+{
+    if (x->call.model.n)
+        return x->call.model;
+    return x->plan->model ? x->plan->model->name : TG_STR("");
+}
+
+static int begin_rendering(struct tg_exchange *x)
+{
+    struct tg_output *o = &x->out;
+    const struct tg_target *t = &x->epoch->snapshot->targets[x->plan->targets[x->next_target]];
+    o->info = (struct tg_render_info){
+        .id = x->request_id,
+        .request_id = x->request_id,
+        .model = answer_model(x),
+        .provider = tg_str_c(tg_backend_kind_name(t->kind)),
+        .created_s = x->started_wall_us / 1000000,
+        .started_us = x->req->received_us,
+        .stream = x->call.stream,
+        .include_usage = x->call.include_usage,
+        .call = &x->call,
+        .arena = tg_exchange_arena(x),
+    };
+    if (!o->render_state)
+        o->render_state = tg_arena_alloc(o->info.arena, x->dialect->state_bytes + 1);
+    if (!o->render_state)
+        return TG_E_NOMEM;
+    memset(o->render_state, 0, x->dialect->state_bytes + 1);
+    int rc = x->dialect->begin(o->render_state, &o->info);
+    o->rendering = rc == 0;
+    return rc;
+}
+
+int tg_output_prepare(struct tg_exchange *x, bool translated)
+{
+    fini_rendering(x);
+    x->out.sink = (struct tg_sink){.on_event = on_event, .on_raw = on_raw};
+    x->out.translated = translated;
+    x->out.start_held = false;
+    x->out.error_seen = false;
+    return translated ? begin_rendering(x) : 0;
+}
+
+static int finish_translated(struct tg_exchange *x)
+{
+    struct tg_buf *b = &x->rt->scratch;
+    tg_buf_clear(b);
+    int rc =
+        x->dialect->finish(x->out.render_state, &x->out.info, &x->usage, tg_clock_mono_us(), b);
+    if (rc < 0 || !tg_buf_ok(b))
+        return rc < 0 ? rc : TG_E_NOMEM;
+    if (!x->call.stream)
+        return single_answer(x, tg_buf_str(b));
+    write_stream(x, tg_buf_str(b));
+    return x->out.write_failed ? TG_E_FULL : 0;
+}
+
+int tg_output_finish(struct tg_exchange *x)
+{
+    if (x->out.translated) {
+        int rc = finish_translated(x);
+        if (rc < 0)
+            return rc;
+    }
+    if (x->out.state == TG_OUTPUT_NONE) /* a stream without one unit */
+        return TG_E_UPSTREAM_INVALID;
+    x->reply.ops->end(x->reply.ctx);
+    return 0;
+}
+
+static void add_retry_after(struct tg_exchange *x, struct head_list *l, const struct tg_fail *fail)
+{
+    if (fail->retry_after_ms < 0)
+        return;
+    struct tg_str s = tg_arena_printf(tg_exchange_arena(x), "%lld",
+                                      (long long)((fail->retry_after_ms + 999) / 1000));
+    for (size_t i = 0; i < l->n; i++) {
+        if (tg_str_ieq(l->h[i].name, TG_STR("retry-after"))) {
+            l->h[i].value = s;
+            return;
+        }
+    }
+    add(l, TG_STR("retry-after"), s);
+}
+
+/* A provider's own error object in the client's format goes back byte for byte. */
+static struct tg_str error_body(struct tg_exchange *x, const struct tg_fail *fail)
+{
+    struct tg_str own = x->attempt ? tg_attempt_error_body(x->attempt) : TG_STR("");
+    if (own.n && !x->out.translated && fail->source == TG_FAIL_PROVIDER)
+        return own;
+    tg_buf_clear(&x->rt->scratch);
+    x->dialect->render_fail(fail, x->request_id, false, &x->rt->scratch);
+    return tg_buf_str(&x->rt->scratch);
+}
+
+static void fail_whole(struct tg_exchange *x, const struct tg_fail *fail)
+{
+    struct head_list l = {.n = 0};
+    struct tg_str body = error_body(x, fail);
+    add(&l, TG_STR("content-type"), TG_STR("application/json"));
+    add_common(x, &l);
+    add_retry_after(x, &l, fail);
+    if (respond(x, tg_fail_status(fail), &l, body.n) < 0 ||
+        x->reply.ops->write(x->reply.ctx, body) < 0) {
+        x->reply.ops->abort(x->reply.ctx);
+        return;
+    }
+    x->reply.ops->end(x->reply.ctx);
+}
+
+void tg_output_fail(struct tg_exchange *x, const struct tg_fail *fail)
+{
+    if (x->out.state == TG_OUTPUT_NONE) {
+        fail_whole(x, fail);
+        return;
+    }
+    if (x->out.state == TG_OUTPUT_DONE || x->out.write_failed) {
+        x->reply.ops->abort(x->reply.ctx);
+        return;
+    }
+    if (!x->out.error_passed) { /* else the provider's own error event has gone out already */
+        tg_buf_clear(&x->rt->scratch);
+        x->dialect->render_fail(fail, x->request_id, true, &x->rt->scratch);
+        write_stream(x, tg_buf_str(&x->rt->scratch));
+    }
+    x->reply.ops->end(x->reply.ctx);
+}
+
+void tg_output_keep_alive(struct tg_exchange *x)
+{
+    if (x->out.state == TG_OUTPUT_STREAMING && !x->out.write_failed)
+        write_stream(x, TG_STR(": keep-alive\n\n"));
+}
+
+void tg_output_fini(struct tg_exchange *x)
+{
+    if (x->out.state == TG_OUTPUT_STREAMING)
+        x->rt->streams--;
+    fini_rendering(x);
+}
