@@ -102,6 +102,24 @@ int tg_runtime_reload(struct tg_runtime *rt, const struct tg_snapshot *s)
     return 0;
 }
 
+const struct tg_model *tg_epoch_model(const struct tg_epoch *e, struct tg_str name,
+                                      struct tg_fail *fail)
+{
+    struct tg_route_plan plan;
+    /* A configured model is shown even when it cannot be used at the moment. */
+    const struct tg_model *m = tg_snapshot_model(e->snapshot, name);
+    if (m)
+        return m;
+    return tg_route_find(e->snapshot, name, NULL, &plan, fail) == 0 ? plan.model : NULL;
+}
+
+const char *tg_epoch_circuit(const struct tg_epoch *e, size_t target, int *out_number)
+{
+    enum tg_breaker_state s = e->targets[target].breaker.state;
+    *out_number = (int)s;
+    return tg_breaker_state_name(s);
+}
+
 /* ---- TLS and origins ---- */
 
 static int client_tls(struct tg_runtime *rt, struct tg_str ca_file, struct tg_tls_ctx **out,

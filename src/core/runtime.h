@@ -100,6 +100,12 @@ void tg_epoch_unref(struct tg_runtime *rt, struct tg_epoch *e);
 int tg_epoch_origin(struct tg_runtime *rt, struct tg_epoch *e, uint16_t target,
                     struct tg_http_origin **out, struct tg_fail *fail) TG_WARN_UNUSED;
 
+/* For the operator's pages: the model that a name leads to (TG_E_MODEL_NOT_FOUND), and a target's
+ * circuit as this worker sees it: "closed", "open", "half_open" and its number 0, 1, 2. */
+const struct tg_model *tg_epoch_model(const struct tg_epoch *e, struct tg_str name,
+                                      struct tg_fail *fail);
+const char *tg_epoch_circuit(const struct tg_epoch *e, size_t target, int *out_number);
+
 extern const struct tg_backend_ops tg_backend_http_ops; /* ctx unused */
 extern const struct tg_backend_ops tg_backend_mock_ops; /* ctx unused */
 
