@@ -118,7 +118,9 @@ struct tg_route {
 };
 
 #define TG_CONFIG_MAX_MODELS 1024
-#define TG_ROUTE_MAX_TARGETS 32 /* in one route, fallbacks included */
+/* The demo model in the binary. */
+#define TG_CONFIG_BUILTIN_NAME "tollgate-tiny"
+#define TG_ROUTE_MAX_TARGETS   32 /* in one route, fallbacks included */
 
 struct tg_snapshot_refs; /* the count, the arena and the secrets; config/ only */
 struct tg_snapshot {
@@ -136,7 +138,7 @@ struct tg_snapshot {
     /* Where each kind of route begins: routes of kind k are [route_start[k], route_start[k + 1]).
      */
     size_t route_start[TG_ROUTE_WILDCARD + 2];
-    struct tg_str default_model; /* never empty unless there is no model at all */
+    struct tg_str default_model; /* "" only when every model is a wildcard */
     struct tg_str config_file;   /* "" when there is none */
     struct tg_str environment;   /* ENVIRONMENT, "dev" */
     struct tg_str_list files;    /* every file that was read, for `check-config` and reload */
@@ -146,6 +148,9 @@ struct tg_snapshot {
 const struct tg_snapshot *tg_snapshot_ref(const struct tg_snapshot *s);
 void tg_snapshot_unref(const struct tg_snapshot *s); /* NULL is allowed */
 
+/* The route of a name: exact model, alias, tier, wildcard, in this order; NULL: unknown. For
+ * requests use policy/route.h, which adds health and errors. */
+const struct tg_route *tg_snapshot_route(const struct tg_snapshot *s, struct tg_str name);
 /* NULL: absent. Exact name of a model (no alias, tier or wildcard). */
 const struct tg_model *tg_snapshot_model(const struct tg_snapshot *s, struct tg_str name);
 static inline const struct tg_target *tg_snapshot_target(const struct tg_snapshot *s, size_t id)

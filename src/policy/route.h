@@ -16,8 +16,9 @@
 #include "config/snapshot.h"
 
 struct tg_route_plan {
+    struct tg_str name; /* what was asked for, or the default model; borrows from either */
     const struct tg_route *route;
-    const struct tg_model *model;           /* what was asked for (tiers: its first model) */
+    const struct tg_model *model;           /* what was asked for (tiers: their first) */
     uint16_t n;                             /* at least 1 */
     uint16_t n_healthy;                     /* the first n_healthy have a closed breaker */
     uint16_t targets[TG_ROUTE_MAX_TARGETS]; /* healthy ones first, else in the route's order */

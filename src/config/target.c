@@ -1,0 +1,221 @@
+/* From what was written about a model to a target that can be used, or to the reason why not. */
+#include "config/load_priv.h"
+
+enum { MAX_KEY_FILE_BYTES = 64 * 1024 };
+
+static bool is_http(const struct tg_conf_model_def *d)
+{
+    return d->backend == TG_BACKEND_OPENAI || d->backend == TG_BACKEND_OPENAI_COMPATIBLE;
+}
+
+static void unavailable(struct tg_conf_load *l, struct tg_conf_model_def *d, struct tg_str why)
+{
+    if (d->target.unavailable.n == 0)
+        d->target.unavailable = tg_arena_dup(l->arena, why);
+}
+
+static void variable_not_set(struct tg_conf_load *l, struct tg_conf_model_def *d,
+                             struct tg_str name)
+{
+    unavailable(
+        l, d,
+        tg_arena_printf(&l->scratch, "environment variable %.*s is not set", TG_STR_ARG(name)));
+}
+
+/* A setting that its backend does not look at would be a lie. */
+static void check_applies(struct tg_conf_load *l, const struct tg_conf_model_def *d)
+{
+    unsigned mine = is_http(d)                       ? TG_CF_HTTP
+                    : d->backend == TG_BACKEND_LOCAL ? TG_CF_LOCAL
+                                                     : TG_CF_MOCK;
+    for (size_t i = 0; i < tg_conf_model_table.n; i++) {
+        const struct tg_conf_row *row = &tg_conf_model_table.rows[i];
+        unsigned needs = row->flags & (TG_CF_HTTP | TG_CF_LOCAL | TG_CF_MOCK);
+        if (d->origin[i].file && needs && !(needs & mine))
+            tg_conf_error(l, &d->origin[i], tg_conf_model_key(l, d, row->key),
+                          "has no effect with backend_type %s",
+                          tg_backend_kind_name((enum tg_backend_kind)d->backend));
+    }
+}
+
+static int key_from_file(struct tg_conf_load *l, struct tg_conf_model_def *d)
+{
+    const struct tg_conf_origin *at = tg_conf_model_where(d, "api_key_file");
+    struct tg_str text, key = tg_conf_model_key(l, d, "api_key_file");
+    int rc = tg_conf_file_read(l, d->api_key_file, MAX_KEY_FILE_BYTES, at, key, &text);
+    if (rc == TG_E_NOT_FOUND_INTERNAL) {
+        tg_conf_error(l, at, key, "there is no file '%.*s'", TG_STR_ARG(d->api_key_file));
+        return 0;
+    }
+    if (rc)
+        return tg_conf_go_on(rc);
+    rc = tg_conf_note_file(l, d->api_key_file);
+    struct tg_str secret = tg_str_trim(text);
+    const struct tg_conf_row *row = tg_conf_row_find(&tg_conf_model_table, TG_STR("api_key"));
+    if (rc == 0)
+        rc = tg_conf_go_on(tg_conf_set(l, row, d, secret, at, key));
+    tg_secret_wipe((char *)(uintptr_t)text.p, text.n);
+    return rc;
+}
+
+static int key_from_env(struct tg_conf_load *l, struct tg_conf_model_def *d)
+{
+    struct tg_str value, key = tg_conf_model_key(l, d, "api_key_env");
+    const struct tg_conf_origin *at = tg_conf_model_where(d, "api_key_env");
+    if (!tg_conf_env_get(&l->env, d->api_key_env, &value, NULL)) {
+        tg_conf_warn(l, at, key,
+                     "environment variable %.*s is not set: the model is unavailable until it is",
+                     TG_STR_ARG(d->api_key_env));
+        variable_not_set(l, d, d->api_key_env);
+        return 0;
+    }
+    const struct tg_conf_row *row = tg_conf_row_find(&tg_conf_model_table, TG_STR("api_key"));
+    return tg_conf_go_on(tg_conf_set(l, row, d, value, at, key));
+}
+
+static int resolve_key(struct tg_conf_load *l, struct tg_conf_model_def *d)
+{
+    bool direct = tg_conf_model_has(d, "api_key"), env = tg_conf_model_has(d, "api_key_env"),
+         file = tg_conf_model_has(d, "api_key_file");
+    if (direct + env + file > 1) {
+        tg_conf_error(l, tg_conf_model_where(d, "api_key"), tg_conf_model_key(l, d, "api_key"),
+                      "give one of api_key, api_key_env and api_key_file, not several");
+        return 0;
+    }
+    if (file && d->api_key_file.n)
+        return key_from_file(l, d);
+    if (env && d->api_key_env.n)
+        return key_from_env(l, d);
+    if (direct || d->backend != TG_BACKEND_OPENAI)
+        return 0;
+    d->api_key = l->raw->openai_api_key;
+    if (d->api_key)
+        return 0;
+    tg_conf_warn(l, &d->where, tg_conf_model_key(l, d, ""),
+                 "environment variable OPENAI_API_KEY is not set: the model is unavailable until "
+                 "it is, or api_key is given");
+    variable_not_set(l, d, TG_STR("OPENAI_API_KEY"));
+    return 0;
+}
+
+static void check_authorization(struct tg_conf_load *l, const struct tg_conf_model_def *d)
+{
+    for (size_t i = 0; i < d->target.n_headers; i++)
+        if (d->api_key && tg_str_ieq(d->target.headers[i].name, TG_STR("authorization")))
+            tg_conf_error(l, tg_conf_model_where(d, "headers"),
+                          tg_conf_model_key(l, d, "headers.authorization"),
+                          "api_key writes this header already");
+    if (d->api_key && d->target.url.host.n && !d->target.url.https &&
+        !tg_conf_host_is_loopback(d->target.url.host))
+        tg_conf_warn(l, tg_conf_model_where(d, "base_url"), tg_conf_model_key(l, d, "base_url"),
+                     "the credential travels unencrypted over http://");
+}
+
+static int finish_http(struct tg_conf_load *l, struct tg_conf_model_def *d)
+{
+    struct tg_target *t = &d->target;
+    if (t->url.host.n == 0 && !tg_conf_model_has(d, "base_url") && d->backend == TG_BACKEND_OPENAI)
+        t->url = l->raw->openai_base_url;
+    if (t->url.host.n == 0 && !tg_conf_model_has(d, "base_url"))
+        tg_conf_error(l, &d->where, tg_conf_model_key(l, d, "base_url"),
+                      "is required with backend_type openai_compatible: expected an http:// or "
+                      "https:// URL");
+    int rc = resolve_key(l, d);
+    if (rc)
+        return rc;
+    t->api_key = d->api_key;
+    check_authorization(l, d);
+    if (t->upstream.ca_file.n && !tg_conf_file_readable(t->upstream.ca_file))
+        tg_conf_error(l, tg_conf_model_where(d, "ca_file"), tg_conf_model_key(l, d, "ca_file"),
+                      "cannot read '%.*s'", TG_STR_ARG(t->upstream.ca_file));
+    if (t->url.host.n == 0)
+        return 0;
+    return tg_conf_go_on(tg_conf_proxy_resolve(l, d->proxy, &t->url,
+                                               tg_conf_model_where(d, "proxy"),
+                                               tg_conf_model_key(l, d, "proxy"), &t->proxy));
+}
+
+static int finish_local(struct tg_conf_load *l, struct tg_conf_model_def *d)
+{
+    struct tg_target *t = &d->target;
+    bool named = t->model_name.n > 0;
+    if (d->model.wildcard)
+        tg_conf_error(l, &d->where, tg_conf_model_key(l, d, ""),
+                      "a local model serves one name, not a wildcard");
+    d->model.builtin = tg_str_eq(t->model_name, TG_STR("builtin"));
+    if (d->model.builtin) {
+        t->model_name = (struct tg_str){NULL, 0};
+        return 0;
+    }
+    if (!named && d->missing.n)
+        return 0;
+    if (!named) {
+        tg_conf_error(l, &d->where, tg_conf_model_key(l, d, "model_name"),
+                      "is required with backend_type local: expected a GGUF file, or 'builtin'");
+        return 0;
+    }
+    const struct tg_conf_origin *at = tg_conf_model_where(d, "model_name");
+    bool from_file = l->file.n && at->file && tg_str_eq(tg_str_c(at->file), l->file);
+    t->model_name =
+        tg_conf_path_join(l->arena, from_file ? l->file_dir : tg_str_c(l->src->cwd), t->model_name);
+    if (!t->model_name.p)
+        return TG_E_NOMEM;
+    if (!tg_conf_file_readable(t->model_name)) {
+        tg_conf_warn(l, at, tg_conf_model_key(l, d, "model_name"),
+                     "cannot read '%.*s': the model is unavailable until the next reload",
+                     TG_STR_ARG(t->model_name));
+        unavailable(l, d, TG_STR("its model file cannot be read"));
+    }
+    return 0;
+}
+
+static void finish_names(struct tg_conf_load *l, struct tg_conf_model_def *d)
+{
+    if (d->target.model_name.n == 0 && is_http(d) && !d->model.wildcard)
+        d->target.model_name = d->model.name;
+    if (d->model.display_name.n == 0)
+        d->model.display_name = d->model.name;
+    d->model.tier = (enum tg_tier)d->tier;
+    d->target.kind = (enum tg_backend_kind)d->backend;
+    d->target.name = d->model.name;
+    d->target.max_tokens = d->model.max_tokens;
+    d->target.context_length = d->model.context_length;
+    if (d->model.context_length && d->model.max_tokens > d->model.context_length)
+        tg_conf_error(l, tg_conf_model_where(d, "max_tokens"),
+                      tg_conf_model_key(l, d, "max_tokens"),
+                      "is more than context_length, which it is a part of");
+    if (d->missing.n)
+        variable_not_set(l, d, d->missing);
+}
+
+static int finish_one(struct tg_conf_load *l, struct tg_conf_model_def *d)
+{
+    char expects[256];
+    int rc = 0;
+    if (d->backend == TG_BACKEND_NONE) {
+        /* When a variable was missing or the word was wrong, that has been said. */
+        if (!tg_conf_model_has(d, "backend_type"))
+            tg_conf_error(
+                l, &d->where, tg_conf_model_key(l, d, "backend_type"), "is required: expected %s",
+                tg_conf_row_expects(tg_conf_row_find(&tg_conf_model_table, TG_STR("backend_type")),
+                                    expects, sizeof(expects)));
+    } else {
+        check_applies(l, d);
+        if (is_http(d))
+            rc = finish_http(l, d);
+        else if (d->backend == TG_BACKEND_LOCAL)
+            rc = finish_local(l, d);
+    }
+    finish_names(l, d);
+    return rc;
+}
+
+int tg_conf_targets_finish(struct tg_conf_load *l)
+{
+    for (size_t i = 0; i < l->n_defs; i++) {
+        int rc = finish_one(l, &l->defs[i]);
+        if (rc)
+            return rc;
+    }
+    return tg_conf_nomem(l) ? TG_E_NOMEM : 0;
+}
