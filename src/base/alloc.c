@@ -8,6 +8,8 @@ static bool hook_on;
 static uint64_t hook_countdown, hook_count;
 static int hook_sticky;
 
+/* Sizes above PTRDIFF_MAX are refused here: malloc would too, but sanitizers make a report of it.
+ */
 static TG_COLD bool hook_fails(void)
 {
     __atomic_add_fetch(&hook_count, 1, __ATOMIC_RELAXED);
@@ -30,17 +32,20 @@ static inline bool must_fail(void)
 
 void *tg_malloc(size_t n)
 {
-    return must_fail() ? NULL : malloc(n ? n : 1);
+    return must_fail() || n > PTRDIFF_MAX ? NULL : malloc(n ? n : 1);
 }
 
 void *tg_calloc(size_t n, size_t size)
 {
-    return must_fail() ? NULL : calloc(n ? n : 1, size ? size : 1);
+    size_t bytes;
+    if (must_fail() || __builtin_mul_overflow(n, size, &bytes) || bytes > PTRDIFF_MAX)
+        return NULL;
+    return calloc(1, bytes ? bytes : 1);
 }
 
 void *tg_realloc(void *p, size_t n)
 {
-    return must_fail() ? NULL : realloc(p, n ? n : 1);
+    return must_fail() || n > PTRDIFF_MAX ? NULL : realloc(p, n ? n : 1);
 }
 
 void tg_free(void *p)

@@ -81,10 +81,10 @@ static struct civil to_civil(int64_t wall_us)
     c.minute = rest / 60 % 60;
     c.second = rest % 60;
     c.weekday = (int)((days + 4 + 7 * 200000) % 7); /* 1970-01-01 was a Thursday */
-    c.year = (int)(1970 + days * 400 / 146097);     /* right or one off */
-    if (days < days_before_year(c.year))
+    c.year = (int)(1970 + days * 400 / 146097);     /* right or nearly so */
+    while (days < days_before_year(c.year))
         c.year--;
-    else if (days >= days_before_year(c.year + 1))
+    while (days >= days_before_year(c.year + 1))
         c.year++;
     int day = (int)(days - days_before_year(c.year));
     c.month = 1;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -144,6 +145,41 @@ static void write_directly(struct tg_str line)
     }
 }
 
+/* "2026-11-21T09:00:00" of the second last asked for: one division per line in place of the
+ * whole calendar. */
+static __thread struct {
+    int64_t second;
+    char text[19];
+} stamp = {.second = INT64_MIN};
+
+static void add_timestamp(struct tg_buf *b)
+{
+    int64_t now_us = tg_clock_wall_us();
+    int64_t second = now_us / 1000000;
+    if (second != stamp.second) {
+        char text[32];
+        tg_clock_iso(second * 1000000, text, sizeof(text));
+        memcpy(stamp.text, text, sizeof(stamp.text));
+        stamp.second = second;
+    }
+    char micros[8] = ".000000Z";
+    int rest = (int)(now_us - second * 1000000);
+    for (int i = 6; i >= 1; i--, rest /= 10)
+        micros[i] = (char)('0' + rest % 10);
+    tg_buf_add(b, stamp.text, sizeof(stamp.text));
+    tg_buf_add(b, micros, sizeof(micros));
+}
+
+static void begin_line(struct tg_buf *b, enum tg_log_level level, const char *event)
+{
+    tg_buf_lit(b, "{\"timestamp\":\"");
+    add_timestamp(b);
+    tg_buf_lit(b, "\",\"level\":\"");
+    tg_buf_str_add(b, level_names[level]);
+    tg_buf_lit(b, "\",\"event\":");
+    tg_buf_json_str(b, tg_str_c(event));
+}
+
 /* ---- the writer ---- */
 
 static void wait_locked(unsigned ms)
@@ -183,16 +219,18 @@ static uint64_t lines_in(const char *p, size_t n)
 }
 
 /* Without the lock. Gives up, counting what is lost, when the descriptor is broken or when stop's
- * second is over. */
-static void drain_back(void)
+ * second is over; false then. */
+static bool drain_back(void)
 {
     size_t done = 0;
+    bool whole = true;
     while (done < g.back.n) {
         int put = write_piece(g.fd, g.regular_file, g.back.p + done, g.back.n - done, POLL_MS);
         pthread_mutex_lock(&g.lock);
         bool give_up = put < 0 || (put == 0 && g.stopping && real_ms() >= g.stop_by_ms);
         done = give_up ? g.back.n : done + (size_t)put;
         if (give_up) {
+            whole = false;
             uint64_t lost = lines_in(g.back.p + g.back.n - g.back_left, g.back_left);
             __atomic_add_fetch(&dropped, lost, __ATOMIC_RELAXED);
         }
@@ -202,9 +240,21 @@ static void drain_back(void)
     if (g.back.n > KEEP_BYTES)
         (void)madvise(g.back.p + KEEP_BYTES, QUEUE_BYTES - KEEP_BYTES, MADV_DONTNEED);
     g.back.n = 0;
+    return whole;
 }
 
-/* Tells the reader of the log that lines are missing, once there is room again. */
+/* Under lock. False: no room. */
+static bool append_locked(struct tg_str line)
+{
+    if (line.n > QUEUE_BYTES - g.front.n - g.back_left)
+        return false;
+    memcpy(g.front.p + g.front.n, line.p, line.n);
+    g.front.n += line.n;
+    return true;
+}
+
+/* Tells the reader of the log that lines are missing, once there is room again. By the writer
+ * itself, so that it works after stop has closed the queue for all others. */
 static void report_drops(void)
 {
     uint64_t now = tg_log_dropped();
@@ -212,10 +262,13 @@ static void report_drops(void)
         return;
     struct tg_buf b;
     tg_buf_init(&b, 1024);
-    tg_log_begin(&b, TG_LOG_WARNING, "log_lines_dropped");
+    begin_line(&b, TG_LOG_WARNING, "log_lines_dropped");
     tg_log_i64(&b, "lines", (int64_t)(now - g.reported_drops));
-    g.reported_drops = now;
-    tg_log_end(&b);
+    tg_buf_lit(&b, "}\n");
+    pthread_mutex_lock(&g.lock);
+    if (tg_buf_ok(&b) && append_locked(tg_buf_str(&b)))
+        g.reported_drops = now;
+    pthread_mutex_unlock(&g.lock);
     tg_buf_fini(&b);
 }
 
@@ -235,12 +288,24 @@ static void *writer_main(void *unused)
         if (filled.n == 0)
             continue;
         idle_rounds = 0;
-        drain_back();
-        report_drops();
+        if (drain_back()) /* else the report would be the next loss to report, for ever */
+            report_drops();
     }
 }
 
 /* ---- start and stop ---- */
+
+/* With every signal blocked: they are for the threads that know what to do with them, and a
+ * broken pipe must come as EPIPE. */
+static int start_thread(void)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = pthread_create(&g.thread, NULL, writer_main, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc == 0 ? 0 : TG_E_IO;
+}
 
 static char *map_queue(void)
 {
@@ -279,10 +344,11 @@ int tg_log_start(int fd, enum tg_log_level level)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&g.wake, &attr);
     pthread_condattr_destroy(&attr);
-    if (pthread_create(&g.thread, NULL, writer_main, NULL) != 0) {
+    int rc = start_thread();
+    if (rc) {
         pthread_cond_destroy(&g.wake);
         unmap_queues();
-        return TG_E_IO;
+        return rc;
     }
     pthread_mutex_lock(&g.lock);
     g.running = true;
@@ -309,31 +375,6 @@ void tg_log_stop(void)
 
 /* ---- a line ---- */
 
-/* "2026-11-21T09:00:00" of the second last asked for: one division per line in place of the
- * whole calendar. */
-static __thread struct {
-    int64_t second;
-    char text[19];
-} stamp = {.second = INT64_MIN};
-
-static void add_timestamp(struct tg_buf *b)
-{
-    int64_t now_us = tg_clock_wall_us();
-    int64_t second = now_us / 1000000;
-    if (second != stamp.second) {
-        char text[32];
-        tg_clock_iso(second * 1000000, text, sizeof(text));
-        memcpy(stamp.text, text, sizeof(stamp.text));
-        stamp.second = second;
-    }
-    char micros[8] = ".000000Z";
-    int rest = (int)(now_us - second * 1000000);
-    for (int i = 6; i >= 1; i--, rest /= 10)
-        micros[i] = (char)('0' + rest % 10);
-    tg_buf_add(b, stamp.text, sizeof(stamp.text));
-    tg_buf_add(b, micros, sizeof(micros));
-}
-
 void tg_log_begin(struct tg_buf *b, enum tg_log_level level, const char *event)
 {
     tg_buf_clear(b);
@@ -341,12 +382,11 @@ void tg_log_begin(struct tg_buf *b, enum tg_log_level level, const char *event)
         b->failed = true; /* every field is a no-op, and end finds an empty line */
         return;
     }
-    tg_buf_lit(b, "{\"timestamp\":\"");
-    add_timestamp(b);
-    tg_buf_lit(b, "\",\"level\":\"");
-    tg_buf_str_add(b, level_names[level]);
-    tg_buf_lit(b, "\",\"event\":");
-    tg_buf_json_str(b, tg_str_c(event));
+    begin_line(b, level, event);
+    if (!tg_buf_ok(b)) {
+        b->n = 0; /* lost already: end must not count it again */
+        count_drop();
+    }
 }
 
 static void add_key(struct tg_buf *b, const char *key)
@@ -402,19 +442,15 @@ static bool enqueue(struct tg_str line)
 {
     pthread_mutex_lock(&g.lock);
     bool running = g.running;
-    if (running && line.n <= QUEUE_BYTES - g.front.n - g.back_left) {
-        memcpy(g.front.p + g.front.n, line.p, line.n);
-        g.front.n += line.n;
-        bool wake =
-            g.state == WRITER_SLEEPS || (g.state == WRITER_COLLECTS && g.front.n >= BATCH_BYTES);
-        if (wake) {
-            g.state = WRITER_BUSY; /* one signal is enough */
-            pthread_cond_signal(&g.wake);
-        }
-    } else if (running) {
-        count_drop();
+    bool taken = running && append_locked(line);
+    if (taken &&
+        (g.state == WRITER_SLEEPS || (g.state == WRITER_COLLECTS && g.front.n >= BATCH_BYTES))) {
+        g.state = WRITER_BUSY; /* one signal is enough */
+        pthread_cond_signal(&g.wake);
     }
     pthread_mutex_unlock(&g.lock);
+    if (running && !taken)
+        count_drop();
     return running;
 }
 
