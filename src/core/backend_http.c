@@ -260,7 +260,7 @@ static int on_call_event(struct tg_attempt *a, struct http_state *st,
 static int on_broken(struct tg_attempt *a, struct http_state *st, int err)
 {
     /* Over a pooled connection SENT comes late: a retry must know that the request had left. */
-    if (tg_http_call_info(st->call)->request_sent && !tg_attempt_request_sent(a))
+    if (tg_http_call_info(st->call)->request_sent && tg_attempt_get_state(a) == TG_ATTEMPT_CONNECT)
         tg_attempt_to(a, TG_ATTEMPT_WAIT_HEAD);
     (void)tg_fail_set(tg_attempt_fail(a), err, "%s", tg_err_info(err)->text); /* first one wins */
     const struct tg_http_head *head = tg_attempt_response_head(a);

@@ -551,7 +551,8 @@ static const char *endpoint_path(const struct tg_dialect *d, struct tg_str targe
 }
 
 void tg_exchange_start_http(struct tg_runtime *rt, struct tg_http_conn *conn,
-                            struct tg_http_req *req, size_t dialect_index)
+                            struct tg_http_req *req, size_t dialect_index,
+                            struct tg_str cors_origin)
 {
     struct tg_exchange *x = tg_arena_new(&req->arena, struct tg_exchange);
     if (!x) {
@@ -561,6 +562,7 @@ void tg_exchange_start_http(struct tg_runtime *rt, struct tg_http_conn *conn,
     }
     init(x, rt, conn, req, dialect_index);
     x->endpoint = endpoint_path(x->dialect, req->head->target);
+    x->cors_origin = cors_origin;
     if (rt->draining)
         x->aborting = true;
     if (rt->max_active && rt->active > rt->max_active) {

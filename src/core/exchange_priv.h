@@ -41,6 +41,7 @@ struct tg_exchange {
     const struct tg_dialect *dialect;
     const char *endpoint;
     struct tg_str request_id;
+    struct tg_str cors_origin; /* "" if none */
     struct tg_call call;
     struct tg_chat_req *chat; /* parsed on demand */
     struct tg_route_plan *plan;

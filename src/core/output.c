@@ -31,6 +31,11 @@ static bool is_passed_back(struct tg_str name)
 static void add_common(struct tg_exchange *x, struct head_list *l)
 {
     add(l, TG_STR("x-request-id"), x->request_id);
+    if (x->cors_origin.n) {
+        add(l, TG_STR("access-control-allow-origin"), x->cors_origin);
+        add(l, TG_STR("access-control-expose-headers"), TG_STR("x-request-id, retry-after"));
+        add(l, TG_STR("vary"), TG_STR("Origin"));
+    }
     if (!x->attempt)
         return;
     add(l, TG_STR("x-tollgate-target"), tg_attempt_target(x->attempt)->name);

@@ -1,0 +1,31 @@
+#include "server/registry.h"
+
+#include "adapter/adapter.h"
+#include "dialect/dialect.h"
+
+static const struct tg_dialect *const dialects[] = {
+    &tg_dialect_openai_chat,
+    &tg_dialect_openai_completions,
+    &tg_dialect_generate,
+    &tg_dialect_simple_chat,
+};
+
+const struct tg_registry tg_server_registry = {
+    .dialects = dialects,
+    .n_dialects = TG_ARRAY_LEN(dialects),
+};
+
+void tg_server_install_backends(struct tg_runtime *rt)
+{
+    static const struct {
+        enum tg_backend_kind kind;
+        const struct tg_backend_ops *ops;
+        const struct tg_adapter *adapter;
+    } table[] = {
+        {TG_BACKEND_OPENAI, &tg_backend_http_ops, &tg_adapter_openai},
+        {TG_BACKEND_OPENAI_COMPATIBLE, &tg_backend_http_ops, &tg_adapter_openai},
+        {TG_BACKEND_MOCK, &tg_backend_mock_ops, NULL},
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(table); i++)
+        tg_runtime_set_backend(rt, table[i].kind, table[i].ops, NULL, table[i].adapter);
+}

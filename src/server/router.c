@@ -1,0 +1,355 @@
+#include "server/router.h"
+
+#include "admin/view.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/rand.h"
+#include "core/exchange.h"
+#include "server/cors.h"
+#include "server/engine_models.h"
+#include "server/worker.h"
+#include "wire/url.h"
+
+#define MAX_PAGE_BYTES (16u << 20)
+#define MAX_ENGINES    32
+
+/* An answer that is ready at once: it only waits to be delivered. Lives in the request's arena. */
+struct page {
+    struct tg_task task;
+    struct tg_grave grave;
+    struct tg_worker *worker;
+    struct tg_http_conn *conn;
+    struct tg_http_req *req;
+    struct tg_str request_id, cors_origin;
+    struct tg_str path;
+    struct tg_buf body;
+    int status;
+    const char *type;
+    const char *allow; /* of a 405 */
+};
+
+/* ---- what pages are made from ---- */
+
+static void sum_gauges(struct tg_worker *w, struct tg_admin_view *v)
+{
+    struct tg_gateway_shared *sh = w->shared;
+    tg_worker_publish(w);
+    for (size_t i = 0; i < sh->n_workers; i++) {
+        for (size_t g = 0; g < TG_GAUGE_COUNT; g++)
+            v->gauges[g] += atomic_load_explicit(&sh->workers[i].gauges[g], memory_order_relaxed);
+        uint64_t lag = atomic_exchange(&sh->workers[i].max_lag_us, 0);
+        v->max_lag_us = lag > v->max_lag_us ? lag : v->max_lag_us;
+    }
+    v->gauges[TG_GAUGE_LOG_DROPPED] = tg_log_dropped();
+    v->gauges[TG_GAUGE_RELOADS] = atomic_load(&sh->reloads);
+    v->gauges[TG_GAUGE_RELOADS_FAILED] = atomic_load(&sh->reloads_failed);
+}
+
+static void make_view(struct page *p, struct tg_admin_view *v)
+{
+    struct tg_worker *w = p->worker;
+    *v = (struct tg_admin_view){
+        .epoch = w->rt->epoch,
+        .metrics = w->shared->metrics,
+        .n_workers = w->shared->n_workers,
+        .started_wall_us = w->shared->started_wall_us,
+        .now_wall_us = tg_clock_wall_us(),
+        .draining = atomic_load(&w->shared->draining),
+    };
+    sum_gauges(w, v);
+    struct tg_admin_engine *e =
+        tg_arena_array(&p->req->arena, MAX_ENGINES, sizeof(struct tg_admin_engine));
+    if (e) {
+        v->engines = e;
+        v->n_engines = tg_engine_models_view(w->shared, w->rt->epoch->snapshot, &p->req->arena, e,
+                                             MAX_ENGINES);
+    }
+}
+
+/* ---- pages ---- */
+
+static void fail_page(struct page *p, const struct tg_fail *f)
+{
+    tg_buf_clear(&p->body);
+    p->status = tg_fail_status(f);
+    p->type = "application/json";
+    tg_dialect_openai_fail(f, p->request_id, false, &p->body);
+}
+
+static void fail_with(struct page *p, int err, const char *text)
+{
+    struct tg_fail f;
+    tg_fail_clear(&f);
+    (void)tg_fail_set(&f, err, "%s", text); /* its value is err */
+    fail_page(p, &f);
+}
+
+static void page_models(struct page *p)
+{
+    struct tg_admin_view v;
+    make_view(p, &v);
+    if (tg_admin_models(&v, &p->body) < 0)
+        fail_with(p, TG_E_NOMEM, "out of memory");
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Percent-decoding that keeps '/', escaped or not: names of models hold slashes. */
+static int decode_id(struct tg_arena *a, struct tg_str raw, struct tg_str *out)
+{
+    char *text = tg_arena_alloc(a, raw.n + 1);
+    size_t n = 0;
+    if (!text)
+        return TG_E_NOMEM;
+    for (size_t i = 0; i < raw.n; i++) {
+        char c = raw.p[i];
+        if (c == '%') {
+            int high = i + 2 <= raw.n - 1 ? hex_digit(raw.p[i + 1]) : -1;
+            int low = i + 2 <= raw.n - 1 ? hex_digit(raw.p[i + 2]) : -1;
+            c = (char)(high * 16 + low);
+            if (high < 0 || low < 0 || c == 0)
+                return TG_E_BAD_REQUEST;
+            i += 2;
+        }
+        text[n++] = c;
+    }
+    *out = tg_str_make(text, n);
+    return 0;
+}
+
+static void page_model(struct page *p)
+{
+    struct tg_admin_view v;
+    struct tg_fail f;
+    struct tg_str id;
+    tg_fail_clear(&f);
+    if (decode_id(&p->req->arena, tg_str_from(p->path, sizeof "/v1/models/" - 1), &id) < 0) {
+        fail_with(p, TG_E_BAD_REQUEST, "malformed percent-encoding in the model's name");
+        return;
+    }
+    make_view(p, &v);
+    int rc = tg_admin_model(&v, id, &p->body, &f);
+    if (rc == 0)
+        return;
+    (void)tg_fail_set(&f, rc, "%s", tg_err_info(rc)->text); /* the first text stands */
+    fail_page(p, &f);
+}
+
+static void page_liveness(struct page *p)
+{
+    (void)tg_buf_lit(&p->body, "{\"status\":\"ok\",\"version\":\"" TG_VERSION "\"}");
+}
+
+static void page_health(struct page *p)
+{
+    struct tg_admin_view v;
+    make_view(p, &v);
+    if (tg_admin_health(&v, &p->body, &p->status) < 0)
+        fail_with(p, TG_E_NOMEM, "out of memory");
+}
+
+static void page_metrics(struct page *p)
+{
+    struct tg_admin_view v;
+    if (!p->worker->rt->epoch->snapshot->settings.observability.metrics_enabled) {
+        fail_with(p, TG_E_NOT_FOUND, "metrics are switched off (METRICS_ENABLED)");
+        return;
+    }
+    make_view(p, &v);
+    p->type = "text/plain; version=0.0.4; charset=utf-8";
+    if (tg_admin_metrics(&v, &p->body) < 0)
+        fail_with(p, TG_E_NOMEM, "out of memory");
+}
+
+static const struct route {
+    struct tg_str path;
+    bool prefix;
+    void (*make)(struct page *p);
+} pages[] = {
+    {TG_STR_INIT("/v1/models"), false, page_models},
+    {TG_STR_INIT("/v1/models/"), true, page_model},
+    {TG_STR_INIT("/health"), false, page_liveness},
+    {TG_STR_INIT("/v1/health"), false, page_health},
+    {TG_STR_INIT("/metrics"), false, page_metrics},
+    {TG_STR_INIT("/v1/metrics"), false, page_metrics},
+};
+
+static const struct route *find_page(struct tg_str path)
+{
+    for (size_t i = 0; i < TG_ARRAY_LEN(pages); i++) {
+        const struct route *r = &pages[i];
+        if (r->prefix ? path.n > r->path.n && tg_str_starts(path, r->path)
+                      : tg_str_eq(path, r->path))
+            return r;
+    }
+    return NULL;
+}
+
+/* ---- delivery ---- */
+
+static void release(struct tg_grave *g)
+{
+    struct page *p = tg_container_of(g, struct page, grave);
+    tg_http_req_free(p->req); /* the page lives in its arena */
+}
+
+static void page_step(struct tg_task *t)
+{
+    struct page *p = tg_container_of(t, struct page, task);
+    if (!(tg_http_conn_take_events(p->conn) & (TG_CONN_FLUSHED | TG_CONN_GONE)))
+        return;
+    tg_http_conn_detach(p->conn);
+    tg_buf_fini(&p->body);
+    tg_task_cancel(&p->task);
+    tg_loop_bury(p->worker->loop, &p->grave, release);
+}
+
+static size_t page_headers(const struct page *p, struct tg_http_header *h)
+{
+    size_t n = 0;
+    h[n++] = (struct tg_http_header){TG_STR("content-type"), tg_str_c(p->type)};
+    h[n++] = (struct tg_http_header){TG_STR("x-request-id"), p->request_id};
+    h[n++] = (struct tg_http_header){TG_STR("x-content-type-options"), TG_STR("nosniff")};
+    if (p->allow)
+        h[n++] = (struct tg_http_header){TG_STR("allow"), tg_str_c(p->allow)};
+    if (p->cors_origin.n)
+        h[n++] = (struct tg_http_header){TG_STR("access-control-allow-origin"), p->cors_origin};
+    return n;
+}
+
+static void send_page(struct page *p)
+{
+    struct tg_http_header h[8];
+    if (!tg_buf_ok(&p->body) ||
+        tg_http_conn_respond(p->conn, p->status, h, page_headers(p, h), p->body.n) < 0 ||
+        tg_http_conn_write(p->conn, tg_buf_str(&p->body)) < 0) {
+        tg_http_conn_abort(p->conn);
+        return;
+    }
+    tg_http_conn_end(p->conn);
+}
+
+static struct page *page_new(struct tg_worker *w, struct tg_http_conn *c, struct tg_http_req *req)
+{
+    struct page *p = tg_arena_new(&req->arena, struct page);
+    if (!p) {
+        tg_http_conn_abort(c);
+        tg_http_req_free(req);
+        return NULL;
+    }
+    p->worker = w;
+    p->conn = c;
+    p->req = req;
+    p->status = 200;
+    p->type = "application/json";
+    p->request_id = tg_exchange_request_id(&req->arena, req->head);
+    tg_buf_init(&p->body, MAX_PAGE_BYTES);
+    tg_task_init(&p->task, page_step);
+    tg_http_conn_attach(c, &p->task);
+    return p;
+}
+
+/* ---- routing ---- */
+
+static void send_preflight(struct page *p)
+{
+    struct tg_http_header h[5];
+    size_t n = tg_cors_preflight(p->cors_origin, p->req->head, h);
+    if (tg_http_conn_respond(p->conn, 204, h, n, 0) < 0)
+        tg_http_conn_abort(p->conn);
+    else
+        tg_http_conn_end(p->conn);
+}
+
+static void answer_page(struct page *p, const struct route *r, const struct tg_dialect *d)
+{
+    enum tg_http_method m = p->req->head->method;
+    if (p->cors_origin.n && tg_cors_is_preflight(p->req->head)) {
+        send_preflight(p);
+        return;
+    }
+    if (r && (m == TG_HTTP_GET || m == TG_HTTP_HEAD)) {
+        r->make(p);
+    } else if (r || d) {
+        p->allow = r ? "GET, HEAD" : "POST";
+        fail_with(p, TG_E_METHOD_NOT_ALLOWED, "this path does not take that method");
+    } else {
+        struct tg_fail f;
+        char quoted[200];
+        tg_fail_clear(&f);
+        (void)tg_fail_set(&f, TG_E_NOT_FOUND, "no such path: %s",
+                          tg_fail_quote(p->path, quoted, sizeof quoted)); /* its value is known */
+        fail_page(p, &f);
+    }
+    send_page(p);
+}
+
+static void on_request(void *ctx, struct tg_http_conn *c, struct tg_http_req *req)
+{
+    struct tg_worker *w = ctx;
+    const struct tg_endpoint *ep;
+    struct tg_str path, query;
+    size_t index;
+    tg_target_split(req->head->target, &path, &query);
+    struct tg_str origin = tg_cors_origin(&w->rt->epoch->snapshot->settings.server, req->head);
+    const struct tg_dialect *d = tg_registry_find(w->rt->registry, path, 0, &ep, &index);
+    if (d && req->head->method == ep->method) {
+        tg_exchange_start_http(w->rt, c, req, index, origin);
+        return;
+    }
+    struct page *p = page_new(w, c, req);
+    if (!p)
+        return;
+    p->path = path;
+    p->cors_origin = origin;
+    answer_page(p, find_page(path), d);
+}
+
+/* ---- refusals ---- */
+
+static void log_refusal(struct tg_worker *w, struct tg_str id, const struct tg_fail *f)
+{
+    if (!tg_log_on(TG_LOG_WARNING))
+        return;
+    struct tg_buf *b = &w->rt->log;
+    tg_log_begin(b, TG_LOG_WARNING, "request_failed");
+    tg_log_str(b, "request_id", id);
+    tg_log_i64(b, "status", tg_fail_status(f));
+    tg_log_cstr(b, "error_code", tg_fail_code(f));
+    tg_log_cstr(b, "error", f->message);
+    tg_log_end(b);
+}
+
+static void on_refused(void *ctx, struct tg_http_conn *c, int err)
+{
+    struct tg_worker *w = ctx;
+    struct tg_fail f;
+    char id[48];
+    struct tg_str request_id = tg_str_make(id, tg_rand_id("req_", id, sizeof id));
+    tg_fail_clear(&f);
+    (void)tg_fail_set(&f, err, "%s", tg_err_info(err)->text); /* its value is err */
+    log_refusal(w, request_id, &f);
+    tg_buf_clear(&w->rt->scratch);
+    tg_dialect_openai_fail(&f, request_id, false, &w->rt->scratch);
+    struct tg_http_header h[] = {{TG_STR("content-type"), TG_STR("application/json")},
+                                 {TG_STR("x-request-id"), request_id}};
+    struct tg_str body = tg_buf_str(&w->rt->scratch);
+    if (tg_http_conn_respond(c, tg_fail_status(&f), h, 2, body.n) < 0 ||
+        tg_http_conn_write(c, body) < 0)
+        tg_http_conn_abort(c);
+    else
+        tg_http_conn_end(c);
+}
+
+const struct tg_http_server_ops tg_router_ops = {
+    .on_request = on_request,
+    .on_refused = on_refused,
+};
