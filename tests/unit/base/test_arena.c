@@ -197,7 +197,7 @@ static void poisons_what_is_not_handed_out(void **state)
     assert_true(__asan_address_is_poisoned(p));
     tg_arena_fini(&a);
 #else
-    skip();
+    skip_because("not built with AddressSanitizer");
 #endif
 }
 

@@ -68,7 +68,7 @@ static void doubles_ignore_the_locale(void **state)
 {
     double v;
     if (!setlocale(LC_NUMERIC, "de_DE.UTF-8") && !setlocale(LC_NUMERIC, "fr_FR.UTF-8"))
-        skip(); /* no such locale on this machine */
+        skip_because("no German or French locale on this machine");
     assert_int_equal(tg_parse_double(TG_STR("1.5"), &v), 0);
     setlocale(LC_NUMERIC, "C");
     assert_true(v == 1.5);

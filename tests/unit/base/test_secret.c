@@ -41,7 +41,7 @@ static void gone_after_free(void **state)
     uintptr_t at = (uintptr_t)tg_secret_reveal(s).p;
     int fd = open("/proc/self/mem", O_RDONLY);
     if (fd < 0)
-        skip();
+        skip_because("no /proc on this machine");
     char seen[14] = {0};
     assert_int_equal(pread(fd, seen, sizeof(seen), (off_t)at), sizeof(seen));
     assert_memory_equal(seen, "sk-to-be-wiped", 14);
@@ -60,7 +60,7 @@ static void not_in_core_files(void **state)
     FILE *f = fopen("/proc/self/smaps", "r");
     if (!f) {
         tg_secret_free(s);
-        skip();
+        skip_because("no /proc on this machine");
     }
     char line[512];
     bool inside = false, marked = false;

@@ -79,7 +79,7 @@ static void free_ones_are_poisoned(void **state)
     assert_true(__asan_address_is_poisoned(p + 63));
     tg_slab_fini(&s);
 #else
-    skip();
+    skip_because("not built with AddressSanitizer");
 #endif
 }
 
