@@ -1,0 +1,784 @@
+/* llama.cpp behind llama_api_priv.h: the only file that includes its headers. The library is
+ * dlopened, so that a binary runs with or without it and the gateway's own process never maps it.
+ * Calls follow include/llama.h of the release named by TG_LLAMA_VERSION. Structures are passed by
+ * value across that border and change between releases, hence the version check. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <link.h>
+#include <math.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <llama.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/err.h"
+#include "engine/llama_api_priv.h"
+
+/* X(function) */
+#define LLAMA_FUNCTIONS(X)                \
+    X(llama_version)                      \
+    X(llama_log_set)                      \
+    X(llama_backend_init)                 \
+    X(llama_model_default_params)         \
+    X(llama_model_load_from_file)         \
+    X(llama_model_free)                   \
+    X(llama_model_get_vocab)              \
+    X(llama_model_chat_template)          \
+    X(llama_model_desc)                   \
+    X(llama_model_meta_val_str)           \
+    X(llama_model_n_ctx_train)            \
+    X(llama_model_n_params)               \
+    X(llama_model_size)                   \
+    X(llama_model_has_decoder)            \
+    X(llama_model_has_encoder)            \
+    X(llama_context_default_params)       \
+    X(llama_init_from_model)              \
+    X(llama_free)                         \
+    X(llama_n_ctx)                        \
+    X(llama_n_batch)                      \
+    X(llama_get_memory)                   \
+    X(llama_memory_clear)                 \
+    X(llama_memory_seq_rm)                \
+    X(llama_memory_seq_cp)                \
+    X(llama_attach_threadpool)            \
+    X(llama_batch_init)                   \
+    X(llama_batch_free)                   \
+    X(llama_decode)                       \
+    X(llama_get_logits_ith)               \
+    X(llama_tokenize)                     \
+    X(llama_token_to_piece)               \
+    X(llama_vocab_n_tokens)               \
+    X(llama_vocab_get_text)               \
+    X(llama_vocab_get_attr)               \
+    X(llama_vocab_is_eog)                 \
+    X(llama_chat_apply_template)          \
+    X(llama_sampler_chain_default_params) \
+    X(llama_sampler_chain_init)           \
+    X(llama_sampler_chain_add)            \
+    X(llama_sampler_init_greedy)          \
+    X(llama_sampler_init_dist)            \
+    X(llama_sampler_init_top_k)           \
+    X(llama_sampler_init_top_p)           \
+    X(llama_sampler_init_min_p)           \
+    X(llama_sampler_init_temp)            \
+    X(llama_sampler_init_penalties)       \
+    X(llama_sampler_init_logit_bias)      \
+    X(llama_sampler_sample)               \
+    X(llama_sampler_free)                 \
+    X(ggml_backend_load_all)              \
+    X(ggml_backend_load_all_from_path)    \
+    X(ggml_backend_dev_count)             \
+    X(ggml_backend_reg_by_name)           \
+    X(ggml_backend_reg_get_proc_address)  \
+    X(ggml_threadpool_params_init)        \
+    X(gguf_init_from_file)                \
+    X(gguf_free)                          \
+    X(gguf_find_key)                      \
+    X(gguf_get_kv_type)                   \
+    X(gguf_get_arr_type)                  \
+    X(gguf_get_arr_n)                     \
+    X(gguf_get_arr_data)                  \
+    X(gguf_get_val_u32)                   \
+    X(gguf_get_val_i32)                   \
+    X(gguf_get_val_str)
+
+struct llama_fns {
+#define X(name) __typeof__(name) *name;
+    LLAMA_FUNCTIONS(X)
+#undef X
+};
+
+typedef __typeof__(ggml_threadpool_new) *threadpool_new_fn;
+typedef __typeof__(ggml_threadpool_free) *threadpool_free_fn;
+
+struct tg_llm {
+    struct llama_fns f;
+    void *lib;
+    char version[20], dir[PATH_MAX];
+    struct llama_model *model;
+    const struct llama_vocab *vocab;
+    struct llama_context *ctx;
+    llama_memory_t memory;
+    struct llama_batch batch;
+    bool have_batch;
+    struct ggml_threadpool *pool;
+    threadpool_free_fn pool_free;
+    uint32_t n_cells, n_batch, n_vocab, max_piece;
+    /* Texts of control tokens, those of one first byte together: [starts[b], starts[b + 1]). */
+    struct tg_str *control;
+    uint32_t starts[257];
+};
+
+struct tg_llm_sampler {
+    struct llama_sampler *chain; /* NULL: plain argmax */
+};
+
+/* ---- the library's log: pieces in, whole lines out ---- */
+
+static struct {
+    pthread_mutex_t lock;
+    void (*sink)(const char *line);
+    bool verbose, pass;
+    size_t n;
+    char line[512];
+    char first_error[256]; /* of the current operation: the later ones only repeat it */
+} the_log = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void log_line(void)
+{
+    the_log.line[the_log.n] = '\0';
+    if (the_log.pass && the_log.n && the_log.sink)
+        the_log.sink(the_log.line);
+    the_log.n = 0;
+}
+
+static void on_log(enum ggml_log_level level, const char *text, void *ctx)
+{
+    (void)ctx;
+    pthread_mutex_lock(&the_log.lock);
+    if (level != GGML_LOG_LEVEL_CONT)
+        the_log.pass = the_log.verbose || level >= GGML_LOG_LEVEL_WARN;
+    for (; *text; text++) {
+        if (*text == '\n')
+            log_line();
+        else if (the_log.n < sizeof the_log.line - 1)
+            the_log.line[the_log.n++] = *text;
+    }
+    if (level == GGML_LOG_LEVEL_ERROR && the_log.n == 0 && !the_log.first_error[0])
+        tg_str_to_c(tg_str_c(the_log.line), the_log.first_error, sizeof the_log.first_error);
+    pthread_mutex_unlock(&the_log.lock);
+}
+
+static void log_forget_error(void)
+{
+    pthread_mutex_lock(&the_log.lock);
+    the_log.first_error[0] = '\0';
+    pthread_mutex_unlock(&the_log.lock);
+}
+
+static void log_error(char *out, size_t cap)
+{
+    pthread_mutex_lock(&the_log.lock);
+    tg_str_to_c(tg_str_c(the_log.first_error), out, cap);
+    pthread_mutex_unlock(&the_log.lock);
+}
+
+/* ---- opening ---- */
+
+/* `dir` "" means the system's own search path. */
+static void *open_in(const char *dir)
+{
+    static const char *const names[] = {"libllama.v" TG_LLAMA_VERSION ".so", "libllama.so.0",
+                                        "libllama.so"};
+    for (size_t i = 0; i < TG_ARRAY_LEN(names); i++) {
+        char path[PATH_MAX];
+        int n = snprintf(path, sizeof path, "%s%s%s", dir, dir[0] ? "/" : "", names[i]);
+        if (n < 0 || (size_t)n >= sizeof path)
+            continue;
+        void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        if (lib)
+            return lib;
+    }
+    return NULL;
+}
+
+/* The folder of the running binary with `tail` behind it, "" if it can't be told. */
+static void beside_binary(const char *tail, char *out, size_t cap)
+{
+    char exe[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    out[0] = '\0';
+    if (n <= 0)
+        return;
+    exe[n] = '\0';
+    char *slash = strrchr(exe, '/');
+    if (!slash)
+        return;
+    *slash = '\0';
+    int len = snprintf(out, cap, "%s/%s", exe, tail);
+    if (len < 0 || (size_t)len >= cap)
+        out[0] = '\0';
+}
+
+static int open_library(struct tg_llm *m, struct tg_fail *f)
+{
+    char beside[PATH_MAX];
+    beside_binary("../lib/tollgate", beside, sizeof beside);
+    const char *const dirs[] = {getenv("TOLLGATE_LLAMA_DIR"), beside, TG_LLAMA_DIR};
+    for (size_t i = 0; i < TG_ARRAY_LEN(dirs) && !m->lib; i++) {
+        if (!dirs[i] || !dirs[i][0])
+            continue;
+        m->lib = open_in(dirs[i]);
+        if (m->lib)
+            tg_str_to_c(tg_str_c(dirs[i]), m->dir, sizeof m->dir);
+    }
+    if (!m->lib)
+        m->lib = open_in("");
+    if (m->lib)
+        return 0;
+    const char *why = dlerror();
+    return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE,
+                       "local inference is not installed: libllama %s was not found in "
+                       "TOLLGATE_LLAMA_DIR, ../lib/tollgate, the build folder or the system (%s)",
+                       TG_LLAMA_VERSION, why ? why : "no reason given");
+}
+
+static int bind_functions(struct tg_llm *m, struct tg_fail *f)
+{
+    static const struct {
+        const char *name;
+        size_t at;
+    } table[] = {
+#define X(name) {#name, offsetof(struct llama_fns, name)},
+        LLAMA_FUNCTIONS(X)
+#undef X
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(table); i++) {
+        void *p = dlsym(m->lib, table[i].name);
+        if (!p)
+            return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE,
+                               "libllama has no function %s: it is not release %s", table[i].name,
+                               TG_LLAMA_VERSION);
+        memcpy((char *)&m->f + table[i].at, &p, sizeof p);
+    }
+    return 0;
+}
+
+/* "0.5.0-dev" is the same release as "0.5.0": the tail only says that no tag was found. */
+static int check_version(struct tg_llm *m, struct tg_fail *f)
+{
+    const char *v = m->f.llama_version();
+    size_t n = strcspn(v, "-+");
+    tg_str_to_c(tg_str_make(v, n), m->version, sizeof m->version);
+    if (strcmp(m->version, TG_LLAMA_VERSION) == 0)
+        return 0;
+    return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE,
+                       "libllama is release %s, this binary was built for %s: their structures "
+                       "differ, so it is not used",
+                       m->version, TG_LLAMA_VERSION);
+}
+
+int tg_llm_open(void (*log)(const char *line), bool verbose, struct tg_fail *f, struct tg_llm **out)
+{
+    struct tg_llm *m = tg_calloc(1, sizeof *m);
+    if (!m)
+        return tg_fail_set(f, TG_E_NOMEM, "out of memory");
+    the_log.sink = log;
+    the_log.verbose = verbose;
+    int rc = open_library(m, f);
+    if (!rc)
+        rc = bind_functions(m, f);
+    if (!rc)
+        rc = check_version(m, f);
+    if (rc) {
+        tg_llm_close(m);
+        return rc;
+    }
+    m->f.llama_log_set(on_log, NULL);
+    /* The library would also look into the current folder and GGML_BACKEND_PATH; the caller has
+     * moved to "/" and the variable must not choose code either. */
+    unsetenv("GGML_BACKEND_PATH");
+    if (m->dir[0])
+        m->f.ggml_backend_load_all_from_path(m->dir);
+    if (m->f.ggml_backend_dev_count() == 0)
+        m->f.ggml_backend_load_all();
+    if (m->f.ggml_backend_dev_count() == 0) {
+        rc = tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "no libggml-cpu library beside libllama (%s)",
+                         m->dir[0] ? m->dir : "system");
+        tg_llm_close(m);
+        return rc;
+    }
+    m->f.llama_backend_init();
+    *out = m;
+    return 0;
+}
+
+static void free_context(struct tg_llm *m)
+{
+    if (m->ctx)
+        m->f.llama_free(m->ctx);
+    if (m->have_batch)
+        m->f.llama_batch_free(m->batch);
+    if (m->pool)
+        m->pool_free(m->pool);
+    m->ctx = NULL;
+    m->have_batch = false;
+    m->pool = NULL;
+}
+
+void tg_llm_close(struct tg_llm *m)
+{
+    if (!m)
+        return;
+    free_context(m);
+    if (m->model)
+        m->f.llama_model_free(m->model);
+    tg_free(m->control);
+    /* The library stays mapped: its threads and exit handlers may still need it. */
+    tg_free(m);
+}
+
+const char *tg_llm_version(const struct tg_llm *m)
+{
+    return m->version;
+}
+
+/* ---- looking at a file before loading it ---- */
+
+static uint32_t meta_u32(struct tg_llm *m, const struct gguf_context *g, const char *arch,
+                         const char *key)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s.%s", arch, key);
+    int64_t at = m->f.gguf_find_key(g, name);
+    if (at < 0)
+        return 0;
+    enum gguf_type t = m->f.gguf_get_kv_type(g, at);
+    if (t == GGUF_TYPE_UINT32)
+        return m->f.gguf_get_val_u32(g, at);
+    if (t == GGUF_TYPE_INT32 && m->f.gguf_get_val_i32(g, at) > 0)
+        return (uint32_t)m->f.gguf_get_val_i32(g, at);
+    if (t != GGUF_TYPE_ARRAY)
+        return 0;
+    enum gguf_type et = m->f.gguf_get_arr_type(g, at);
+    if (et != GGUF_TYPE_UINT32 && et != GGUF_TYPE_INT32)
+        return 0;
+    const uint32_t *v = m->f.gguf_get_arr_data(g, at); /* one value per layer: the largest */
+    uint32_t max = 0;
+    for (size_t i = 0; i < m->f.gguf_get_arr_n(g, at); i++)
+        max = v[i] > max && v[i] < INT32_MAX ? v[i] : max;
+    return max;
+}
+
+static uint64_t kv_bytes_per_token(struct tg_llm *m, const struct gguf_context *g, const char *arch,
+                                   const struct tg_llm_shape *s)
+{
+    uint64_t heads = s->n_head;
+    uint64_t kv_heads = meta_u32(m, g, arch, "attention.head_count_kv");
+    uint64_t key = meta_u32(m, g, arch, "attention.key_length");
+    uint64_t value = meta_u32(m, g, arch, "attention.value_length");
+    uint64_t head_size = heads ? s->n_embd / heads : 0;
+    kv_heads = kv_heads ? kv_heads : heads;
+    return (uint64_t)s->n_layer * kv_heads *
+           ((key ? key : head_size) + (value ? value : head_size)) * 2;
+}
+
+int tg_llm_probe(struct tg_llm *m, const char *path, struct tg_llm_shape *out, struct tg_fail *f)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "the model file %s can't be opened: %s", path,
+                           strerrordesc_np(errno));
+    if (!S_ISREG(st.st_mode))
+        return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "%s is not a file", path);
+    log_forget_error();
+    struct gguf_context *g =
+        m->f.gguf_init_from_file(path, (struct gguf_init_params){.no_alloc = true});
+    if (!g) {
+        char why[256];
+        log_error(why, sizeof why);
+        return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "%s is not a usable GGUF file%s%s", path,
+                           why[0] ? ": " : "", why);
+    }
+    struct tg_llm_shape s = {.file_bytes = (uint64_t)st.st_size};
+    int64_t at = m->f.gguf_find_key(g, "general.architecture");
+    if (at >= 0 && m->f.gguf_get_kv_type(g, at) == GGUF_TYPE_STRING) {
+        const char *arch = m->f.gguf_get_val_str(g, at);
+        s.n_ctx_train = meta_u32(m, g, arch, "context_length");
+        s.n_embd = meta_u32(m, g, arch, "embedding_length");
+        s.n_layer = meta_u32(m, g, arch, "block_count");
+        s.n_head = meta_u32(m, g, arch, "attention.head_count");
+        s.kv_bytes_per_token = kv_bytes_per_token(m, g, arch, &s);
+    }
+    at = m->f.gguf_find_key(g, "tokenizer.ggml.tokens");
+    if (at >= 0 && m->f.gguf_get_kv_type(g, at) == GGUF_TYPE_ARRAY)
+        s.n_vocab = (uint32_t)m->f.gguf_get_arr_n(g, at);
+    m->f.gguf_free(g);
+    *out = s;
+    return 0;
+}
+
+/* ---- loading ---- */
+
+struct progress {
+    bool (*fn)(void *ctx, unsigned permille);
+    void *ctx;
+};
+
+static bool on_progress(float part, void *user)
+{
+    const struct progress *p = user;
+    return p->fn(p->ctx, part >= 1 ? 1000 : part > 0 ? (unsigned)(part * 1000) : 0);
+}
+
+/* Fills starts[] and control[] with the tokens whose text must never come from a message. */
+static int index_control_tokens(struct tg_llm *m)
+{
+    uint32_t count[256] = {0}, total = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        for (int32_t t = 0; t < (int32_t)m->n_vocab; t++) {
+            int attr = (int)m->f.llama_vocab_get_attr(m->vocab, t);
+            struct tg_str text = tg_str_c(m->f.llama_vocab_get_text(m->vocab, t));
+            if (text.n > m->max_piece)
+                m->max_piece = (uint32_t)text.n;
+            if (!(attr & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN)) || text.n == 0)
+                continue;
+            uint8_t b = (uint8_t)text.p[0];
+            if (pass)
+                m->control[m->starts[b] + count[b]] = text;
+            count[b]++;
+        }
+        if (pass)
+            return 0;
+        for (size_t b = 0; b < 256; b++) {
+            m->starts[b] = total;
+            total += count[b];
+            count[b] = 0;
+        }
+        m->starts[256] = total;
+        m->control = tg_calloc(total ? total : 1, sizeof *m->control);
+        if (!m->control)
+            return TG_E_NOMEM;
+    }
+    return 0;
+}
+
+int tg_llm_load(struct tg_llm *m, const char *path, bool no_mmap,
+                bool (*on_progress_fn)(void *ctx, unsigned permille), void *ctx, struct tg_fail *f)
+{
+    struct progress p = {on_progress_fn, ctx};
+    struct llama_model_params mp = m->f.llama_model_default_params();
+    mp.n_gpu_layers = 0;
+    mp.load_mode = no_mmap ? LLAMA_LOAD_MODE_NONE : LLAMA_LOAD_MODE_MMAP;
+    mp.progress_callback = on_progress;
+    mp.progress_callback_user_data = &p;
+    log_forget_error();
+    m->model = m->f.llama_model_load_from_file(path, mp);
+    if (!m->model) {
+        char why[256];
+        log_error(why, sizeof why);
+        return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "%s can't be loaded%s%s", path,
+                           why[0] ? ": " : "", why);
+    }
+    if (!m->f.llama_model_has_decoder(m->model) || m->f.llama_model_has_encoder(m->model))
+        return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "%s does not generate text", path);
+    m->vocab = m->f.llama_model_get_vocab(m->model);
+    int32_t n = m->f.llama_vocab_n_tokens(m->vocab);
+    if (n <= 0)
+        return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "%s has no vocabulary", path);
+    m->n_vocab = (uint32_t)n;
+    if (index_control_tokens(m))
+        return tg_fail_set(f, TG_E_NOMEM, "out of memory");
+    return 0;
+}
+
+static int find_cpu_library(struct dl_phdr_info *info, size_t size, void *out)
+{
+    (void)size;
+    static const char mark[] = "libggml-cpu-";
+    const char *at = info->dlpi_name ? strstr(info->dlpi_name, mark) : NULL;
+    if (!at)
+        return 0;
+    at += sizeof mark - 1;
+    tg_str_to_c(tg_str_make(at, strcspn(at, ".")), out, 48);
+    return 1;
+}
+
+void tg_llm_describe(const struct tg_llm *m, struct tg_engine_info *out)
+{
+    m->f.llama_model_meta_val_str(m->model, "general.name", out->name, sizeof out->name);
+    m->f.llama_model_desc(m->model, out->description, sizeof out->description);
+    out->n_params = m->f.llama_model_n_params(m->model);
+    out->size_bytes = m->f.llama_model_size(m->model);
+    int32_t train = m->f.llama_model_n_ctx_train(m->model);
+    out->n_ctx_train = train > 0 ? (uint32_t)train : 0;
+    out->n_vocab = m->n_vocab;
+    out->has_template = tg_llm_has_template(m);
+    snprintf(out->library, sizeof out->library, "llama.cpp %s", m->version);
+    tg_str_to_c(tg_str_c("cpu"), out->backend, sizeof out->backend);
+    dl_iterate_phdr(find_cpu_library, out->backend);
+}
+
+/* ggml makes and joins its threads at every graph unless it is given a pool. */
+static void attach_pool(struct tg_llm *m, uint32_t threads)
+{
+    ggml_backend_reg_t reg = m->f.ggml_backend_reg_by_name("CPU");
+    if (threads < 2 || !reg)
+        return;
+    void *make = m->f.ggml_backend_reg_get_proc_address(reg, "ggml_threadpool_new");
+    void *drop = m->f.ggml_backend_reg_get_proc_address(reg, "ggml_threadpool_free");
+    if (!make || !drop)
+        return;
+    threadpool_new_fn pool_new;
+    memcpy(&pool_new, &make, sizeof make);
+    memcpy(&m->pool_free, &drop, sizeof drop);
+    struct ggml_threadpool_params tp;
+    m->f.ggml_threadpool_params_init(&tp, (int)threads);
+    m->pool = pool_new(&tp);
+    if (m->pool)
+        m->f.llama_attach_threadpool(m->ctx, m->pool, NULL);
+}
+
+int tg_llm_context(struct tg_llm *m, const struct tg_llm_ctx_opts *o, struct tg_fail *f)
+{
+    free_context(m);
+    struct llama_context_params cp = m->f.llama_context_default_params();
+    cp.n_ctx = o->n_cells;
+    cp.n_seq_max = o->n_seq;
+    cp.n_batch = o->n_batch;
+    cp.n_ubatch = o->n_batch < 512 ? o->n_batch : 512;
+    cp.n_outputs_max = o->n_seq; /* one row of logits per sequence, not one per prompt token */
+    cp.n_threads = cp.n_threads_batch = (int32_t)o->threads;
+    cp.flash_attn_type = o->flash == TG_ENGINE_FLASH_ON    ? LLAMA_FLASH_ATTN_TYPE_ENABLED
+                         : o->flash == TG_ENGINE_FLASH_OFF ? LLAMA_FLASH_ATTN_TYPE_DISABLED
+                                                           : LLAMA_FLASH_ATTN_TYPE_AUTO;
+    cp.kv_unified = true; /* partial seq_cp aborts otherwise */
+    cp.no_perf = true;
+    log_forget_error();
+    m->ctx = m->f.llama_init_from_model(m->model, cp);
+    if (!m->ctx) {
+        char why[256];
+        log_error(why, sizeof why);
+        return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE,
+                           "no memory for a context of %u tokens (see context_tokens)%s%s",
+                           o->n_cells, why[0] ? ": " : "", why);
+    }
+    m->memory = m->f.llama_get_memory(m->ctx);
+    m->n_cells = m->f.llama_n_ctx(m->ctx);
+    m->n_batch = m->f.llama_n_batch(m->ctx);
+    if (m->n_batch > o->n_batch)
+        m->n_batch = o->n_batch;
+    m->batch = m->f.llama_batch_init((int32_t)m->n_batch, 0, 1);
+    m->have_batch = true;
+    attach_pool(m, o->threads);
+    return m->memory ? 0
+                     : tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "this kind of model has no cache");
+}
+
+uint32_t tg_llm_n_cells(const struct tg_llm *m)
+{
+    return m->n_cells;
+}
+uint32_t tg_llm_n_batch(const struct tg_llm *m)
+{
+    return m->n_batch;
+}
+
+/* ---- vocabulary ---- */
+
+int tg_llm_tokenize(const struct tg_llm *m, struct tg_str text, bool add_special,
+                    bool parse_special, int32_t *out, uint32_t cap)
+{
+    if (text.n > INT32_MAX || cap > INT32_MAX)
+        return TG_E_INVALID_ARG;
+    int32_t n = m->f.llama_tokenize(m->vocab, text.n ? text.p : "", (int32_t)text.n, out,
+                                    (int32_t)cap, add_special, parse_special);
+    if (n == INT32_MIN)
+        return TG_E_INVALID_ARG;
+    return n < 0 ? TG_E_FULL : n;
+}
+
+size_t tg_llm_piece(const struct tg_llm *m, int32_t token, char *out, size_t cap)
+{
+    int32_t n = m->f.llama_token_to_piece(m->vocab, token, out, (int32_t)cap, 0, false);
+    return n > 0 ? (size_t)n : 0;
+}
+
+bool tg_llm_is_end(const struct tg_llm *m, int32_t token)
+{
+    return m->f.llama_vocab_is_eog(m->vocab, token);
+}
+
+bool tg_llm_find_control(const struct tg_llm *m, struct tg_str s, size_t from, size_t *out_at,
+                         size_t *out_len)
+{
+    for (size_t i = from; i < s.n; i++) {
+        uint8_t b = (uint8_t)s.p[i];
+        struct tg_str rest = tg_str_from(s, i);
+        for (uint32_t k = m->starts[b]; k < m->starts[b + 1]; k++) {
+            if (!tg_str_starts(rest, m->control[k]))
+                continue;
+            *out_at = i;
+            *out_len = m->control[k].n;
+            return true;
+        }
+    }
+    return false;
+}
+
+uint32_t tg_llm_max_piece(const struct tg_llm *m)
+{
+    return m->max_piece;
+}
+
+bool tg_llm_has_template(const struct tg_llm *m)
+{
+    return m->f.llama_model_chat_template(m->model, NULL) != NULL;
+}
+
+int tg_llm_template(const struct tg_llm *m, const char *name, const struct tg_llm_message *msgs,
+                    size_t n, struct tg_buf *out)
+{
+    const char *tmpl = name ? name : m->f.llama_model_chat_template(m->model, NULL);
+    if (!tmpl)
+        return TG_E_LOCAL_FAILED;
+    struct llama_chat_message *v = tg_calloc(n ? n : 1, sizeof *v);
+    if (!v)
+        return TG_E_NOMEM;
+    size_t want = 256;
+    for (size_t i = 0; i < n; i++) {
+        v[i] = (struct llama_chat_message){msgs[i].role, msgs[i].content};
+        want += 2 * strlen(msgs[i].content) + 64;
+    }
+    int rc = 0;
+    for (int tries = 0; tries < 2 && rc == 0; tries++) {
+        rc = tg_buf_reserve(out, want);
+        if (rc)
+            break;
+        int32_t len = m->f.llama_chat_apply_template(tmpl, v, n, true, out->p + out->n,
+                                                     (int32_t)(out->cap - out->n));
+        if (len < 0) {
+            rc = TG_E_LOCAL_FAILED;
+        } else if ((size_t)len <= out->cap - out->n) {
+            out->n += (size_t)len;
+            break;
+        } else {
+            want = (size_t)len;
+            rc = tries ? TG_E_FULL : 0;
+        }
+    }
+    tg_free(v);
+    return rc;
+}
+
+/* ---- the context ---- */
+
+enum tg_llm_decode_result tg_llm_decode(struct tg_llm *m, const struct tg_llm_row *rows, uint32_t n)
+{
+    TG_REQUIRE(n > 0 && n <= m->n_batch); /* the library aborts */
+    for (uint32_t i = 0; i < n; i++) {
+        m->batch.token[i] = rows[i].token;
+        m->batch.pos[i] = rows[i].pos;
+        m->batch.n_seq_id[i] = 1;
+        m->batch.seq_id[i][0] = (llama_seq_id)rows[i].seq;
+        m->batch.logits[i] = rows[i].output;
+    }
+    m->batch.n_tokens = (int32_t)n;
+    int32_t rc = m->f.llama_decode(m->ctx, m->batch);
+    return rc == 0 ? TG_LLM_OK : rc == 1 ? TG_LLM_NO_CELLS : TG_LLM_BROKEN;
+}
+
+const float *tg_llm_logits(struct tg_llm *m, uint32_t row)
+{
+    return m->f.llama_get_logits_ith(m->ctx, (int32_t)row);
+}
+
+void tg_llm_clear(struct tg_llm *m)
+{
+    m->f.llama_memory_clear(m->memory, false);
+}
+
+bool tg_llm_seq_cut(struct tg_llm *m, uint32_t seq, uint32_t from)
+{
+    TG_REQUIRE(seq < TG_ENGINE_MAX_SLOTS); /* the library aborts from 256 on */
+    return m->f.llama_memory_seq_rm(m->memory, (llama_seq_id)seq, (llama_pos)from, -1);
+}
+
+void tg_llm_seq_copy(struct tg_llm *m, uint32_t from_seq, uint32_t to_seq, uint32_t n)
+{
+    TG_REQUIRE(from_seq < TG_ENGINE_MAX_SLOTS && to_seq < TG_ENGINE_MAX_SLOTS);
+    m->f.llama_memory_seq_cp(m->memory, (llama_seq_id)from_seq, (llama_seq_id)to_seq, 0,
+                             (llama_pos)n);
+}
+
+/* ---- sampling ---- */
+
+static bool has_penalties(const struct tg_engine_sampling *s)
+{
+    return s->repeat_penalty != 1 || s->presence_penalty != 0 || s->frequency_penalty != 0;
+}
+
+/* Adds a sampler to the chain; false when it could not be made. */
+static bool chain_add(struct tg_llm *m, struct llama_sampler *chain, struct llama_sampler *s)
+{
+    if (s)
+        m->f.llama_sampler_chain_add(chain, s);
+    return s != NULL;
+}
+
+static bool chain_fill(struct tg_llm *m, struct llama_sampler *chain,
+                       const struct tg_engine_sampling *s, const struct tg_engine_bias *bias,
+                       uint32_t n_bias, uint32_t window)
+{
+    bool ok = true;
+    if (n_bias) {
+        llama_logit_bias v[TG_ENGINE_MAX_BIAS];
+        for (uint32_t i = 0; i < n_bias; i++)
+            v[i] = (llama_logit_bias){bias[i].token, bias[i].bias};
+        ok = chain_add(m, chain,
+                       m->f.llama_sampler_init_logit_bias((int32_t)m->n_vocab, (int32_t)n_bias, v));
+    }
+    if (ok && has_penalties(s))
+        ok = chain_add(m, chain,
+                       m->f.llama_sampler_init_penalties((int32_t)m->n_vocab, (int32_t)window,
+                                                         s->repeat_penalty, s->frequency_penalty,
+                                                         s->presence_penalty));
+    if (s->temperature <= 0)
+        return ok && chain_add(m, chain, m->f.llama_sampler_init_greedy());
+    if (ok && s->top_k > 0)
+        ok = chain_add(m, chain, m->f.llama_sampler_init_top_k(s->top_k));
+    if (ok && s->top_p < 1)
+        ok = chain_add(m, chain, m->f.llama_sampler_init_top_p(s->top_p, 1));
+    if (ok && s->min_p > 0)
+        ok = chain_add(m, chain, m->f.llama_sampler_init_min_p(s->min_p, 1));
+    if (ok)
+        ok = chain_add(m, chain, m->f.llama_sampler_init_temp(s->temperature));
+    return ok &&
+           chain_add(m, chain,
+                     m->f.llama_sampler_init_dist(s->has_seed ? s->seed : LLAMA_DEFAULT_SEED));
+}
+
+struct tg_llm_sampler *tg_llm_sampler_new(struct tg_llm *m, const struct tg_engine_sampling *s,
+                                          const struct tg_engine_bias *bias, uint32_t n_bias,
+                                          uint32_t penalty_window)
+{
+    TG_REQUIRE(n_bias <= TG_ENGINE_MAX_BIAS);
+    struct tg_llm_sampler *out = tg_calloc(1, sizeof *out);
+    if (!out || (s->temperature <= 0 && !has_penalties(s) && n_bias == 0))
+        return out;
+    struct llama_sampler_chain_params cp = m->f.llama_sampler_chain_default_params();
+    cp.no_perf = true;
+    out->chain = m->f.llama_sampler_chain_init(cp);
+    if (!out->chain || !chain_fill(m, out->chain, s, bias, n_bias, penalty_window)) {
+        tg_llm_sampler_free(m, out);
+        return NULL;
+    }
+    return out;
+}
+
+void tg_llm_sampler_free(struct tg_llm *m, struct tg_llm_sampler *s)
+{
+    if (s && s->chain)
+        m->f.llama_sampler_free(s->chain);
+    tg_free(s);
+}
+
+int32_t tg_llm_sample(struct tg_llm *m, struct tg_llm_sampler *s, uint32_t row)
+{
+    if (s->chain)
+        return m->f.llama_sampler_sample(s->chain, m->ctx, (int32_t)row);
+    const float *l = tg_llm_logits(m, row);
+    int32_t best = -1;
+    float max = -INFINITY;
+    for (uint32_t i = 0; l && i < m->n_vocab; i++) {
+        if (l[i] > max) {
+            max = l[i];
+            best = (int32_t)i;
+        }
+    }
+    return best;
+}
