@@ -22,7 +22,7 @@ static unsigned quick_hash(struct tg_str s)
     if (s.n == 0)
         return 0;
     const unsigned char *p = (const unsigned char *)s.p;
-    return (unsigned)(p[0] * 7 + p[s.n - 1] * 31 + p[s.n / 2] * 57 + s.n * 101) & 255;
+    return (unsigned)(p[0] * 7U + p[s.n - 1] * 31U + p[s.n / 2] * 57U + s.n * 101U) & 255;
 }
 
 /* Few members: a bit set says "not seen before" for nearly all; who collides is compared with all
