@@ -309,27 +309,53 @@ static int headers_complete(llhttp_t *l)
     return HPE_PAUSED;
 }
 
-/* The second opinion: llhttp, strict, over the same bytes. */
-static bool llhttp_agrees(const struct tg_h1 *p)
+/* llhttp's own complaint as one of ours; where it is stricter than we are (tabs around a length).
+ */
+static int llhttp_error(llhttp_errno_t e)
+{
+    switch ((int)e) {
+    case HPE_INVALID_CONTENT_LENGTH:
+    case HPE_UNEXPECTED_CONTENT_LENGTH:
+        return TG_E_BAD_CONTENT_LENGTH;
+    case HPE_INVALID_TRANSFER_ENCODING:
+        return TG_E_TRANSFER_ENCODING;
+    case HPE_INVALID_HEADER_TOKEN:
+        return TG_E_BAD_HEADER;
+    default:
+        return TG_E_BAD_REQUEST;
+    }
+}
+
+static bool same_framing(const struct tg_h1 *p, const llhttp_t *l)
+{
+    return ((l->flags & F_CHUNKED) != 0) == (p->n_coding > 0) &&
+           ((l->flags & F_CONTENT_LENGTH) != 0) == (p->n_length > 0) &&
+           (p->n_length == 0 || l->content_length == p->head.content_length);
+}
+
+static bool same_start(const struct tg_h1 *p, llhttp_t *l)
+{
+    if (llhttp_get_http_major(l) != 1 || llhttp_get_http_minor(l) != p->head.minor)
+        return false;
+    if (p->role == TG_H1_RESPONSE)
+        return llhttp_get_status_code(l) == p->head.status;
+    const char *method = llhttp_method_name((llhttp_method_t)llhttp_get_method(l));
+    return strcmp(method, tg_http_method_name(p->head.method)) == 0;
+}
+
+/* The second opinion: llhttp, strict, over the same bytes. It must see the same head, ending at the
+ * same byte. */
+static int llhttp_check(const struct tg_h1 *p)
 {
     static const llhttp_settings_t settings = {.on_headers_complete = headers_complete};
     llhttp_t l;
     llhttp_init(&l, p->role == TG_H1_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE, &settings);
-    if (llhttp_execute(&l, p->buf, p->buf_len) != HPE_PAUSED)
-        return false;
-    if (llhttp_get_error_pos(&l) != p->buf + p->buf_len)
-        return false; /* another end of the head */
-    if (llhttp_get_http_major(&l) != 1 || llhttp_get_http_minor(&l) != p->head.minor)
-        return false;
-    if (((l.flags & F_CHUNKED) != 0) != (p->n_coding > 0) ||
-        ((l.flags & F_CONTENT_LENGTH) != 0) != (p->n_length > 0))
-        return false;
-    if (p->n_length > 0 && l.content_length != p->head.content_length)
-        return false;
-    if (p->role == TG_H1_RESPONSE)
-        return llhttp_get_status_code(&l) == p->head.status;
-    return tg_str_eq(tg_str_c(llhttp_method_name((llhttp_method_t)llhttp_get_method(&l))),
-                     tg_str_c(tg_http_method_name(p->head.method)));
+    llhttp_errno_t e = llhttp_execute(&l, p->buf, p->buf_len);
+    if (e != HPE_PAUSED)
+        return llhttp_error(e);
+    bool same =
+        llhttp_get_error_pos(&l) == p->buf + p->buf_len && same_start(p, &l) && same_framing(p, &l);
+    return same ? 0 : TG_E_BAD_FRAMING;
 }
 
 static int finish_target(struct tg_h1 *p)
@@ -409,7 +435,7 @@ static int head_finish(struct tg_h1 *p)
         return TG_E_BODY_TOO_LARGE;
     h->keep_alive =
         !p->conn_close && (h->minor == 1 || p->conn_keep_alive) && h->body != TG_HTTP_BODY_CLOSE;
-    return llhttp_agrees(p) ? 0 : TG_E_BAD_REQUEST;
+    return llhttp_check(p);
 }
 
 void h1_head_reset(struct tg_h1 *p)

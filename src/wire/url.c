@@ -10,6 +10,8 @@
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" \
     "0123456789-._~"
 #define SUB_DELIMS "!$&'()*+,;="
+/* In a host RFC 3986 allows the comma too, but there it looks like two Host headers joined. */
+#define HOST_DELIMS "!$&'()*+;="
 
 static int hex_value(char c)
 {
@@ -86,7 +88,7 @@ static bool host_split(struct tg_str s, struct tg_str *out_host, bool *out_ipv6,
         if (after < s.n && s.p[after] != ':') {
             ptrdiff_t colon = tg_str_chr(s, ':');
             after = colon < 0 ? s.n : (size_t)colon;
-            if (!made_of(tg_str_first(s, after), UNRESERVED SUB_DELIMS))
+            if (!made_of(tg_str_first(s, after), UNRESERVED HOST_DELIMS))
                 return false;
         }
         *out_host = tg_str_first(s, after);
