@@ -12,17 +12,18 @@
 
 #define TG_BANNED(why) __attribute__((deprecated("banned: " why)))
 
+char *strtok(char *, const char *) TG_BANNED("use tg_str_split");
+struct tm *gmtime(const time_t *) TG_BANNED("use gmtime_r");
+struct tm *localtime(const time_t *) TG_BANNED("use localtime_r");
+/* clang refuses an attribute behind glibc's inline definitions of these. */
+#ifdef __clang__
+#undef sprintf
+#pragma GCC poison strcpy strcat strncpy sprintf atoi atol
+#else
 char *strcpy(char *, const char *) TG_BANNED("use tg_buf or tg_arena");
 char *strcat(char *, const char *) TG_BANNED("use tg_buf");
 char *strncpy(char *, const char *, size_t) TG_BANNED("use tg_str and memcpy");
 int sprintf(char *, const char *, ...) TG_BANNED("use snprintf or tg_buf_printf");
-char *strtok(char *, const char *) TG_BANNED("use tg_str_split");
-struct tm *gmtime(const time_t *) TG_BANNED("use gmtime_r");
-struct tm *localtime(const time_t *) TG_BANNED("use localtime_r");
-/* clang refuses an attribute behind glibc's inline definition of these two. */
-#ifdef __clang__
-#pragma GCC poison atoi atol
-#else
 int atoi(const char *) TG_BANNED("use tg_parse_i64");
 long atol(const char *) TG_BANNED("use tg_parse_i64");
 #endif
