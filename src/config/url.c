@@ -147,7 +147,7 @@ const char *tg_conf_url_parse(struct tg_arena *a, struct tg_str text, struct tg_
                               struct tg_str *out_userinfo)
 {
     struct tg_config_url u = {0};
-    struct tg_str rest = text, port;
+    struct tg_str rest = text, port = {NULL, 0};
     if (has_control_or_space(text))
         return "it holds a blank, a control byte or a byte that is not ASCII";
     if (tg_str_chr(text, '?') >= 0 || tg_str_chr(text, '#') >= 0)
