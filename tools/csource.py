@@ -16,7 +16,8 @@ _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
 _DECISION = re.compile(r"\b(?:if|for|while|case)\b|&&|\|\||\?")
 _IDENT_PAREN = re.compile(r"([A-Za-z_]\w*)\s*\(")
 _STRUCT = re.compile(r"\b(?:struct|union)\b((?:\s*__attribute__\s*\(\(.*?\)\))*)\s*(\w+)?\s*\{")
-_ATTRIBUTE = re.compile(r"__attribute__\s*\(\(.*?\)\)\s*|__extension__\s*", re.S)
+_ATTRIBUTE = re.compile(
+    r"__attribute__\s*\(\(.*?\)\)\s*|__extension__\s*|\b[A-Z][A-Z0-9_]+\s*\([^()]*\)", re.S)
 _NOT_A_NAME = {"if", "for", "while", "switch", "return", "sizeof", "__attribute__", "_Alignas",
                "_Static_assert", "defined", "__typeof__", "typeof"}
 
@@ -89,7 +90,7 @@ def _function_head(head):
         if match.group(1) not in _NOT_A_NAME:
             first_paren = match
             break
-    if first_paren is None or re.match(r"\s*(typedef|enum)\b", clean):
+    if first_paren is None or re.match(r"\s*typedef\b", clean):
         return None
     # `name(args)` then nothing but macro attributes.
     depth, pos = 0, first_paren.end() - 1
