@@ -241,40 +241,66 @@ static int note_host(struct tg_h1 *p, struct tg_str v)
     return 0;
 }
 
+/* `lower` is in lower case and as long as the name. The first byte decides for most headers. */
+static inline bool is_name(struct tg_str name, struct tg_str lower)
+{
+    return (name.p[0] | 0x20) == lower.p[0] && tg_str_ieq(name, lower);
+}
+
+static void note_expect(struct tg_h1 *p, struct tg_str v)
+{
+    if (tg_str_ieq(v, TG_STR("100-continue")))
+        p->head.expect_continue = true;
+    else
+        p->expect_other = true;
+}
+
+/* Those that mean something in requests only. */
+static int note_request_header(struct tg_h1 *p, const struct tg_http_header *h)
+{
+    if (h->name.n == sizeof("host") - 1 && is_name(h->name, TG_STR("host")))
+        return note_host(p, h->value);
+    if (h->name.n == sizeof("expect") - 1 && is_name(h->name, TG_STR("expect")))
+        note_expect(p, h->value);
+    if (h->name.n == sizeof("authorization") - 1 && is_name(h->name, TG_STR("authorization")) &&
+        p->n_auth++ > 0)
+        return TG_E_BAD_HEADER;
+    return 0;
+}
+
 /* Remembers the few headers that frame a message. Told apart by length first: most need no look. */
 static int note_header(struct tg_h1 *p, const struct tg_http_header *h)
 {
-    bool request = p->role == TG_H1_REQUEST;
     switch (h->name.n) {
-    case sizeof("host") - 1:
-        return request && tg_str_ieq(h->name, TG_STR("host")) ? note_host(p, h->value) : 0;
-    case sizeof("expect") - 1:
-        if (request && tg_str_ieq(h->name, TG_STR("expect"))) {
-            if (tg_str_ieq(h->value, TG_STR("100-continue")))
-                p->head.expect_continue = true;
-            else
-                p->expect_other = true;
-        }
-        return 0;
     case sizeof("connection") - 1:
-        if (tg_str_ieq(h->name, TG_STR("connection")))
+        if (is_name(h->name, TG_STR("connection")))
             note_connection(p, h->value);
         return 0;
-    case sizeof("authorization") - 1:
-        if (request && tg_str_ieq(h->name, TG_STR("authorization")) && p->n_auth++ > 0)
-            return TG_E_BAD_HEADER;
-        return 0;
     case sizeof("content-length") - 1:
-        return tg_str_ieq(h->name, TG_STR("content-length")) ? note_length(p, h->value) : 0;
+        return is_name(h->name, TG_STR("content-length")) ? note_length(p, h->value) : 0;
     case sizeof("transfer-encoding") - 1:
-        if (tg_str_ieq(h->name, TG_STR("transfer-encoding"))) {
+        if (is_name(h->name, TG_STR("transfer-encoding"))) {
             p->n_coding++;
             p->coding_is_chunked = tg_str_ieq(h->value, TG_STR("chunked"));
         }
         return 0;
     default:
-        return 0;
+        return p->role == TG_H1_REQUEST ? note_request_header(p, h) : 0;
     }
+}
+
+/* Length of the token at the start of the line s, which ends in LF. Four bytes at a time: names are
+ * a third of a head. */
+static size_t token_len(const char *s, size_t n)
+{
+    const uint8_t *u = (const uint8_t *)s;
+    size_t i = 0;
+    while (n - i >= 4 && (h1_class[u[i]] & h1_class[u[i + 1]] & h1_class[u[i + 2]] &
+                          h1_class[u[i + 3]] & H1_TOKEN))
+        i += 4;
+    while (h1_class[u[i]] & H1_TOKEN)
+        i++;
+    return i;
 }
 
 /* One header line with its line end. */
@@ -285,9 +311,7 @@ static int header_line(struct tg_h1 *p, const char *s, size_t n, bool clean,
         return TG_E_HEADERS_TOO_LARGE;
     if (!clean && (n < 2 || s[n - 2] != '\r'))
         return TG_E_BAD_REQUEST; /* LF alone */
-    size_t i = 0;
-    while (h1_is(s[i], H1_TOKEN)) /* ends at the LF at the latest */
-        i++;
+    size_t i = token_len(s, n);
     if (i == 0 || s[i] != ':')
         return TG_E_BAD_HEADER;
     const char *v = s + i + 1, *end = s + n - 2;
@@ -348,7 +372,7 @@ static bool same_start(const struct tg_h1 *p, llhttp_t *l)
 static int llhttp_check(const struct tg_h1 *p)
 {
     static const llhttp_settings_t settings = {.on_headers_complete = headers_complete};
-    llhttp_t l;
+    llhttp_t l __attribute__((uninitialized)); /* zeroed by its init */
     llhttp_init(&l, p->role == TG_H1_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE, &settings);
     llhttp_errno_t e = llhttp_execute(&l, p->buf, p->buf_len);
     if (e != HPE_PAUSED)
