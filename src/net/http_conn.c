@@ -442,8 +442,6 @@ static void on_input_end(struct tg_http_conn *c, int rc)
 /* What follows a message in one read must fit into `pending`. */
 static size_t read_room(const struct tg_http_conn *c)
 {
-    if (c->eof)
-        return 0;
     if (c->state == TG_CONN_WAIT && c->keep)
         return TG_CONN_PENDING_MAX - c->pending.n;
     return TG_CONN_PENDING_MAX;
@@ -486,6 +484,8 @@ static void on_readable(struct tg_http_conn *c)
         return;
     }
     c->server->stats.bytes_in += (uint64_t)rc;
+    if (c->eof)
+        return;
     c->more = c->tls || (size_t)rc == cap; /* OpenSSL may hold bytes that epoll knows nothing of */
     feed(c, tg_str_make(buf, (size_t)rc));
 }
@@ -571,8 +571,8 @@ static void update_want(struct tg_http_conn *c)
 {
     unsigned want = TG_WANT_READ;
 
-    if (c->eof || (c->state == TG_CONN_WAIT &&
-                   (c->keep ? c->pending.n >= TG_CONN_PENDING_MAX : c->dropped > TG_CONN_DROP_MAX)))
+    if (c->state == TG_CONN_WAIT &&
+        (c->keep ? c->pending.n >= TG_CONN_PENDING_MAX : c->dropped > TG_CONN_DROP_MAX))
         want = 0;
     if (c->state == TG_CONN_TLS)
         want = tg_stream_want_io(c->stream, TG_WANT_READ);
