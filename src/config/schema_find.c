@@ -96,7 +96,7 @@ static void duration(int64_t ms, char *out, size_t cap)
             snprintf(out, cap, "%" PRId64 "%s", ms / units[i].ms, units[i].unit);
             return;
         }
-    snprintf(out, cap, "%" PRId64 "ms", ms);
+    snprintf(out, cap, "%" PRId64 "%s", ms, ms ? "ms" : "");
 }
 
 static void bytes(int64_t n, char *out, size_t cap)

@@ -333,6 +333,9 @@ int tg_conf_add_header(struct tg_conf_load *l, const struct tg_conf_row *row, vo
 {
     struct tg_conf_model_def *def = base;
     const char *why = header_wrong(name, value);
+    for (size_t i = 0; !why && i < def->target.n_headers; i++)
+        if (tg_str_ieq(def->target.headers[i].name, name))
+            why = "this header is given twice";
     if (!why && def->target.n_headers >= (size_t)row->max)
         why = "too many headers: at most 32 are allowed";
     if (why) {
