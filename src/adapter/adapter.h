@@ -42,9 +42,9 @@ struct tg_adapter_request {
 };
 
 struct tg_adapter_response {
-    bool stream;         /* the request asked for a stream */
-    bool tap;            /* pass-through: only USAGE, FINISH, first DELTA matter; raw units go to on_raw */
-    bool hide_usage;     /* pass-through: mark usage-only units for hiding */
+    bool stream; /* the request asked for a stream */
+    bool tap;    /* pass-through: only USAGE, FINISH, first DELTA matter; raw units go to on_raw */
+    bool hide_usage;            /* pass-through: mark usage-only units for hiding */
     enum tg_wire_format format; /* which of the adapter's formats the answer has */
     size_t max_pending_bytes;   /* largest SSE event or single body */
 };
@@ -65,8 +65,9 @@ struct tg_adapter {
     /* Decoding of a 2xx answer; `state` is state_bytes of zeroed memory. */
     size_t state_bytes;
     int (*begin)(void *state, const struct tg_adapter_response *resp);
-    /* Content type decides nothing alone: a stream that is really one JSON error object is an error.
-     * Negative: the stream is broken (ERROR was emitted). After a terminal event bytes are ignored. */
+    /* Content type decides nothing alone: a stream that is really one JSON error object is an
+     * error. Negative: the stream is broken (ERROR was emitted). After a terminal event bytes are
+     * ignored. */
     int (*on_head)(void *state, const struct tg_http_head *head);
     int (*on_bytes)(void *state, struct tg_str in, struct tg_sink *sink);
     /* The response is over: clean (proper end of the HTTP message) or cut. Emits the terminal event
@@ -74,8 +75,9 @@ struct tg_adapter {
     int (*on_end)(void *state, bool clean, struct tg_sink *sink);
     void (*fini)(void *state);
 
-    /* A non-2xx answer. Fills fail: err, status, provider_status, message, code, param, retry_after_ms.
-     * Returns true when the body is this format's own error object, fit to be passed through. */
+    /* A non-2xx answer. Fills fail: err, status, provider_status, message, code, param,
+     * retry_after_ms. Returns true when the body is this format's own error object, fit to be
+     * passed through. */
     bool (*classify)(struct tg_arena *a, const struct tg_http_head *head, struct tg_str body,
                      struct tg_fail *fail);
 };

@@ -16,12 +16,12 @@
 enum tg_event_kind {
     TG_EV_START,      /* id, model: the provider's; role is always assistant */
     TG_EV_PART_START, /* choice, part, part_kind; TOOL_CALL: id, name */
-    TG_EV_DELTA,      /* choice, part, delta_kind, text; logprobs: raw JSON of the provider's form */
-    TG_EV_PART_END,   /* choice, part */
-    TG_EV_USAGE,      /* usage: the totals so far, replacing earlier ones */
-    TG_EV_FINISH,     /* choice, finish, text: the provider's own word for it */
+    TG_EV_DELTA,    /* choice, part, delta_kind, text; logprobs: raw JSON of the provider's form */
+    TG_EV_PART_END, /* choice, part */
+    TG_EV_USAGE,    /* usage: the totals so far, replacing earlier ones */
+    TG_EV_FINISH,   /* choice, finish, text: the provider's own word for it */
     TG_EV_END,
-    TG_EV_ERROR,      /* fail */
+    TG_EV_ERROR, /* fail */
 };
 
 enum tg_delta_kind {
@@ -58,9 +58,9 @@ struct tg_event {
 /* Where events go. `on_event` may not free or change the producer (R2). */
 struct tg_sink {
     void (*on_event)(struct tg_sink *s, const struct tg_event *ev);
-    /* Pass-through only, else NULL: one unit of the provider's stream exactly as it came (an SSE block),
-     * after its events. `hide` is true for a unit that only exists because the gateway asked for it
-     * (a usage-only chunk). */
+    /* Pass-through only, else NULL: one unit of the provider's stream exactly as it came (an SSE
+     * block), after its events. `hide` is true for a unit that only exists because the gateway
+     * asked for it (a usage-only chunk). */
     void (*on_raw)(struct tg_sink *s, struct tg_str raw, bool hide);
 };
 

@@ -43,12 +43,12 @@ struct tg_media {
 
 struct tg_part {
     enum tg_part_kind kind;
-    struct tg_str text;       /* TEXT, REASONING, REFUSAL */
-    struct tg_media media;    /* IMAGE, DOCUMENT, AUDIO */
-    struct tg_str call_id;    /* TOOL_CALL, TOOL_RESULT */
-    struct tg_str tool_name;  /* TOOL_CALL; TOOL_RESULT where the dialect names it */
-    struct tg_str arguments;  /* TOOL_CALL: JSON text exactly as the model wrote it */
-    struct tg_part *parts;    /* TOOL_RESULT */
+    struct tg_str text;      /* TEXT, REASONING, REFUSAL */
+    struct tg_media media;   /* IMAGE, DOCUMENT, AUDIO */
+    struct tg_str call_id;   /* TOOL_CALL, TOOL_RESULT */
+    struct tg_str tool_name; /* TOOL_CALL; TOOL_RESULT where the dialect names it */
+    struct tg_str arguments; /* TOOL_CALL: JSON text exactly as the model wrote it */
+    struct tg_part *parts;   /* TOOL_RESULT */
     size_t n_parts;
     bool is_error;            /* TOOL_RESULT */
     struct tg_str signature;  /* REASONING: opaque, byte for byte */
@@ -66,7 +66,7 @@ struct tg_message {
 };
 
 struct tg_tool {
-    bool is_function;         /* else provider-typed: only `raw` and `type` say what it is */
+    bool is_function; /* else provider-typed: only `raw` and `type` say what it is */
     struct tg_str type;
     struct tg_str name, description;
     struct tg_str parameters; /* JSON schema text, "" if none */
@@ -125,18 +125,18 @@ struct tg_output_format {
 };
 
 struct tg_reasoning_opts {
-    struct tg_str effort;   /* "low" … or "" */
-    int64_t budget_tokens;  /* -1 not given */
+    struct tg_str effort;  /* "low" … or "" */
+    int64_t budget_tokens; /* -1 not given */
     struct tg_str raw;
 };
 
 struct tg_chat_req {
-    const char *dialect;      /* name of the dialect it came from */
-    struct tg_str model;      /* as the client wrote it */
+    const char *dialect; /* name of the dialect it came from */
+    struct tg_str model; /* as the client wrote it */
     bool stream;
-    bool include_usage;       /* the client asked for usage in the stream */
-    bool is_completion;       /* a raw prompt, no chat template */
-    struct tg_str prompt;     /* with is_completion */
+    bool include_usage;   /* the client asked for usage in the stream */
+    bool is_completion;   /* a raw prompt, no chat template */
+    struct tg_str prompt; /* with is_completion */
     struct tg_message *messages;
     size_t n_messages;
     struct tg_tool *tools;

@@ -9,10 +9,10 @@ enum tg_usage_source { TG_USAGE_ABSENT, TG_USAGE_REPORTED, TG_USAGE_ESTIMATED };
 
 struct tg_usage {
     enum tg_usage_source source;
-    int64_t input_tokens;       /* fresh: neither read from nor written to a prompt cache */
+    int64_t input_tokens; /* fresh: neither read from nor written to a prompt cache */
     int64_t cache_read_tokens;
     int64_t cache_write_tokens;
-    int64_t output_tokens;      /* without reasoning */
+    int64_t output_tokens; /* without reasoning */
     int64_t reasoning_tokens;
 };
 static inline int64_t tg_usage_prompt(const struct tg_usage *u)

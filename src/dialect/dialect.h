@@ -1,6 +1,6 @@
-/* Client dialects: one const table each, sans I/O. A dialect opens a request (cheaply: model, stream,
- * validity, the places to splice), parses it to the canonical form when it must be translated, and
- * renders canonical events as its clients expect them.
+/* Client dialects: one const table each, sans I/O. A dialect opens a request (cheaply: model,
+ * stream, validity, the places to splice), parses it to the canonical form when it must be
+ * translated, and renders canonical events as its clients expect them.
  *
  * Adding one: a file with the functions below, a row in server/registry.c, cases in tests.
  * Thread rule: pure functions over the state they are given. All memory from the given arena. */
@@ -32,26 +32,29 @@ struct tg_endpoint {
 struct tg_call {
     const struct tg_dialect *dialect;
     struct tg_str body;
-    struct tg_str model;   /* "" when the client named none */
+    struct tg_str model; /* "" when the client named none */
     bool stream;
-    bool include_usage;    /* the client wants usage in its stream */
-    struct tg_str user;    /* user or user_id, "" if none */
-    struct tg_str metadata;/* raw JSON object, "" if none */
-    void *parsed;          /* the dialect's own (its JSON document) */
+    bool include_usage;     /* the client wants usage in its stream */
+    struct tg_str user;     /* user or user_id, "" if none */
+    struct tg_str metadata; /* raw JSON object, "" if none */
+    void *parsed;           /* the dialect's own (its JSON document) */
 };
 
 /* What a rendering needs to know of its answer. Strings live as long as the exchange. */
 struct tg_render_info {
-    struct tg_str id;        /* "chatcmpl-…" made from the request id */
+    struct tg_str id; /* "chatcmpl-…" made from the request id */
     struct tg_str request_id;
-    struct tg_str model;     /* as the client named it (or the default's name) */
+    struct tg_str model; /* as the client named it (or the default's name) */
     struct tg_str provider;
-    int64_t created_s;       /* wall clock */
-    uint64_t started_us;     /* monotonic, for latency fields */
+    int64_t created_s;   /* wall clock */
+    uint64_t started_us; /* monotonic, for latency fields */
     bool stream;
     bool include_usage;
+    bool cached;       /* answered from the gateway's cache */
+    bool has_cost;     /* false: no price is known, rendered as null */
+    int64_t cost_nusd; /* with has_cost: what the answer cost, nano-USD */
     const struct tg_call *call;
-    struct tg_arena *arena;  /* the exchange's, for what must outlive an event; never per delta */
+    struct tg_arena *arena; /* the exchange's, for what must outlive an event; never per delta */
 };
 
 struct tg_dialect {
@@ -73,9 +76,10 @@ struct tg_dialect {
     int (*parse)(struct tg_arena *a, const struct tg_call *call, struct tg_chat_req *out,
                  struct tg_fail *fail);
 
-    /* Pass-through: the body for a provider of the same format, as slices of the client's bytes with
-     * the model replaced and, if inject_usage, usage in the stream asked for. Everything else stays
-     * byte for byte. *out_hide_usage: usage was injected, so a usage-only chunk is not the client's. */
+    /* Pass-through: the body for a provider of the same format, as slices of the client's bytes
+     * with the model replaced and, if inject_usage, usage in the stream asked for. Everything else
+     * stays byte for byte. *out_hide_usage: usage was injected, so a usage-only chunk is not the
+     * client's. */
     int (*splice)(struct tg_arena *a, const struct tg_call *call, struct tg_str upstream_model,
                   bool inject_usage, struct iovec *out_iov, int max_iov, int *out_n,
                   bool *out_hide_usage);

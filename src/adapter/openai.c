@@ -1,0 +1,87 @@
+/* The adapter's table: paths, headers, and error answers. */
+#include "adapter/openai_priv.h"
+#include "base/clock.h"
+#include "base/err.h"
+
+static int make_request(struct tg_arena *a, struct tg_str path, bool stream,
+                        const struct tg_adapter_target *target, struct tg_adapter_request *out)
+{
+    struct tg_str base = target->base_path;
+    while (base.n && base.p[base.n - 1] == '/')
+        base.n--;
+    *out = (struct tg_adapter_request){.method = TG_HTTP_POST};
+    out->path = tg_arena_printf(a, "%.*s%.*s", TG_STR_ARG(base), TG_STR_ARG(path));
+    if (!out->path.p)
+        return TG_E_NOMEM;
+    out->headers[out->n_headers++] =
+        (struct tg_http_header){TG_STR("content-type"), TG_STR("application/json")};
+    out->headers[out->n_headers++] = (struct tg_http_header){
+        TG_STR("accept"), stream ? TG_STR("text/event-stream") : TG_STR("application/json")};
+    if (!target->credential.n)
+        return 0;
+    struct tg_str bearer = tg_arena_printf(a, "Bearer %.*s", TG_STR_ARG(target->credential));
+    if (!bearer.p)
+        return TG_E_NOMEM;
+    out->headers[out->n_headers++] = (struct tg_http_header){TG_STR("authorization"), bearer};
+    return 0;
+}
+
+static struct tg_str path_of(bool completion)
+{
+    return completion ? TG_STR("/completions") : TG_STR("/chat/completions");
+}
+
+static int encode(struct tg_arena *a, const struct tg_chat_req *req,
+                  const struct tg_adapter_target *target, struct tg_adapter_request *out,
+                  struct tg_fail *fail)
+{
+    struct tg_adapter_request r;
+    int rc = make_request(a, path_of(req->is_completion), req->stream, target, &r);
+    if (rc)
+        return tg_fail_set(fail, rc, "not enough memory for the request");
+    rc = tg_openai_encode_body(a, req, target, &r.body, fail);
+    if (rc)
+        return rc;
+    *out = r;
+    return 0;
+}
+
+static int encode_pass(struct tg_arena *a, enum tg_wire_format format, bool stream,
+                       const struct tg_adapter_target *target, struct tg_adapter_request *out)
+{
+    return make_request(a, path_of(format == TG_WIRE_OPENAI_COMPLETIONS), stream, target, out);
+}
+
+/* The provider's own clock is the one its Retry-After date is meant by. */
+static int64_t date_of(const struct tg_http_head *head)
+{
+    struct tg_str date = tg_http_head_get(head, TG_STR("date"));
+    int64_t us;
+    return date.n && tg_clock_parse_http_date(date.p, date.n, &us) == 0 ? us : 0;
+}
+
+static bool classify(struct tg_arena *a, const struct tg_http_head *head, struct tg_str body,
+                     struct tg_fail *fail)
+{
+    struct tg_json_doc *doc;
+    struct tg_openai_error e;
+    bool found = tg_json_parse(a, body, NULL, &doc, NULL) == 0 &&
+                 tg_openai_find_error(tg_json_root(doc), &e);
+    tg_openai_set_fail(head->status, found ? &e : NULL, fail);
+    fail->retry_after_ms = tg_adapter_retry_after_ms(head, date_of(head));
+    return found && e.proper && fail->err != TG_E_UPSTREAM_AUTH && !tg_openai_has_key(body);
+}
+
+const struct tg_adapter tg_adapter_openai = {
+    .name = "openai",
+    .formats = {TG_WIRE_OPENAI_CHAT, TG_WIRE_OPENAI_COMPLETIONS, TG_WIRE_NONE},
+    .encode = encode,
+    .encode_pass = encode_pass,
+    .state_bytes = sizeof(struct tg_openai_dec),
+    .begin = tg_openai_begin,
+    .on_head = tg_openai_on_head,
+    .on_bytes = tg_openai_on_bytes,
+    .on_end = tg_openai_on_end,
+    .fini = tg_openai_fini,
+    .classify = classify,
+};

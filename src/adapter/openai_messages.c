@@ -1,0 +1,342 @@
+/* Canonical messages → OpenAI's. What came from this format goes back as it came (raw parts, extra
+ * members); the rest is written anew. */
+#include <stdio.h>
+
+#include "adapter/openai_priv.h"
+#include "base/err.h"
+
+struct ctx {
+    struct tg_jw *w;
+    bool own; /* raw texts are of this format */
+    size_t message;
+    struct tg_fail *fail;
+};
+
+static TG_COLD int cannot(const struct ctx *c, const char *what)
+{
+    char param[48];
+    snprintf(param, sizeof(param), "messages[%zu].content", c->message);
+    return tg_fail_param(c->fail, TG_E_UNSUPPORTED_PARAMETER, param,
+                         "'%s' holds %s, which this model's API has no form for", param, what);
+}
+
+static void type_member(struct tg_jw *w, struct tg_str type)
+{
+    tg_jw_obj(w);
+    tg_jw_kstr(w, TG_STR("type"), type);
+}
+
+static void data_url(struct tg_jw *w, const struct tg_media *m, struct tg_str fallback_mime)
+{
+    tg_jw_str_open(w);
+    tg_jw_str_piece(w, TG_STR("data:"));
+    tg_jw_str_piece(w, m->mime.n ? m->mime : fallback_mime);
+    tg_jw_str_piece(w, TG_STR(";base64,"));
+    tg_jw_str_piece(w, m->data);
+    tg_jw_str_close(w);
+}
+
+static int write_image(const struct ctx *c, const struct tg_media *m)
+{
+    struct tg_jw *w = c->w;
+    if (m->source == TG_MEDIA_FILE_ID)
+        return cannot(c, "an image by file id");
+    type_member(w, TG_STR("image_url"));
+    tg_jw_key(w, TG_STR("image_url"));
+    tg_jw_obj(w);
+    tg_jw_key(w, TG_STR("url"));
+    if (m->source == TG_MEDIA_URL)
+        tg_jw_str(w, m->data);
+    else
+        data_url(w, m, TG_STR("image/png"));
+    if (m->detail.n)
+        tg_jw_kstr(w, TG_STR("detail"), m->detail);
+    tg_jw_end_obj(w);
+    tg_jw_end_obj(w);
+    return 0;
+}
+
+static int write_audio(const struct ctx *c, const struct tg_media *m)
+{
+    struct tg_jw *w = c->w;
+    if (m->source != TG_MEDIA_INLINE)
+        return cannot(c, "audio that is not inline");
+    struct tg_str format = m->detail;
+    if (!format.n)
+        format = tg_str_eq(m->mime, TG_STR("audio/mpeg")) ? TG_STR("mp3") : TG_STR("wav");
+    type_member(w, TG_STR("input_audio"));
+    tg_jw_key(w, TG_STR("input_audio"));
+    tg_jw_obj(w);
+    tg_jw_kstr(w, TG_STR("data"), m->data);
+    tg_jw_kstr(w, TG_STR("format"), format);
+    tg_jw_end_obj(w);
+    tg_jw_end_obj(w);
+    return 0;
+}
+
+static int write_document(const struct ctx *c, const struct tg_media *m)
+{
+    struct tg_jw *w = c->w;
+    if (m->source == TG_MEDIA_URL)
+        return cannot(c, "a document by URL");
+    type_member(w, TG_STR("file"));
+    tg_jw_key(w, TG_STR("file"));
+    tg_jw_obj(w);
+    if (m->source == TG_MEDIA_FILE_ID) {
+        tg_jw_kstr(w, TG_STR("file_id"), m->data);
+    } else {
+        tg_jw_kstr(w, TG_STR("filename"), m->detail.n ? m->detail : TG_STR("document"));
+        tg_jw_key(w, TG_STR("file_data"));
+        data_url(w, m, TG_STR("application/pdf"));
+    }
+    tg_jw_end_obj(w);
+    tg_jw_end_obj(w);
+    return 0;
+}
+
+static int write_part(const struct ctx *c, const struct tg_part *p)
+{
+    struct tg_jw *w = c->w;
+    if (c->own && p->raw.n) {
+        tg_jw_raw(w, p->raw);
+        return 0;
+    }
+    switch (p->kind) {
+    case TG_PART_TEXT:
+        type_member(w, TG_STR("text"));
+        tg_jw_kstr(w, TG_STR("text"), p->text);
+        tg_jw_end_obj(w);
+        return 0;
+    case TG_PART_REFUSAL:
+        type_member(w, TG_STR("refusal"));
+        tg_jw_kstr(w, TG_STR("refusal"), p->text);
+        tg_jw_end_obj(w);
+        return 0;
+    case TG_PART_IMAGE:
+        return write_image(c, &p->media);
+    case TG_PART_AUDIO:
+        return write_audio(c, &p->media);
+    case TG_PART_DOCUMENT:
+        return write_document(c, &p->media);
+    case TG_PART_REASONING:
+    case TG_PART_TOOL_CALL:
+    case TG_PART_TOOL_RESULT:
+    case TG_PART_RAW:
+        break;
+    }
+    return cannot(c, "a part of an unknown kind");
+}
+
+/* Parts that are the content; the others are members beside it. */
+static bool is_content(const struct ctx *c, const struct tg_part *p)
+{
+    bool raw = c->own && p->raw.n;
+    switch (p->kind) {
+    case TG_PART_TOOL_CALL:
+    case TG_PART_TOOL_RESULT:
+        return false;
+    case TG_PART_REASONING: /* as a content part only where it came as one */
+    case TG_PART_REFUSAL:
+        return raw;
+    case TG_PART_TEXT:
+    case TG_PART_IMAGE:
+    case TG_PART_DOCUMENT:
+    case TG_PART_AUDIO:
+    case TG_PART_RAW:
+        break;
+    }
+    return true;
+}
+
+/* Several plain texts are one string where the dialect has only texts: every server takes a string,
+ * not all take parts. */
+static bool plain_texts(const struct ctx *c, const struct tg_part *parts, size_t n, size_t *out_n)
+{
+    *out_n = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!is_content(c, &parts[i]))
+            continue;
+        if (parts[i].kind != TG_PART_TEXT || (c->own && parts[i].raw.n))
+            return false;
+        ++*out_n;
+    }
+    return true;
+}
+
+static int write_content(const struct ctx *c, const struct tg_part *parts, size_t n)
+{
+    struct tg_jw *w = c->w;
+    size_t texts;
+    tg_jw_key(w, TG_STR("content"));
+    if (plain_texts(c, parts, n, &texts)) {
+        if (!texts) {
+            tg_jw_null(w);
+            return 0;
+        }
+        tg_jw_str_open(w);
+        for (size_t i = 0; i < n; i++) {
+            if (is_content(c, &parts[i]))
+                tg_jw_str_piece(w, parts[i].text);
+        }
+        tg_jw_str_close(w);
+        return 0;
+    }
+    tg_jw_arr(w);
+    for (size_t i = 0; i < n; i++) {
+        int rc = is_content(c, &parts[i]) ? write_part(c, &parts[i]) : 0;
+        if (rc)
+            return rc;
+    }
+    tg_jw_end_arr(w);
+    return 0;
+}
+
+static void write_call(const struct ctx *c, const struct tg_part *p)
+{
+    struct tg_jw *w = c->w;
+    if (c->own && p->raw.n) {
+        tg_jw_raw(w, p->raw);
+        return;
+    }
+    tg_jw_obj(w);
+    tg_jw_kstr(w, TG_STR("id"), p->call_id);
+    tg_jw_kstr(w, TG_STR("type"), TG_STR("function"));
+    tg_jw_key(w, TG_STR("function"));
+    tg_jw_obj(w);
+    tg_jw_kstr(w, TG_STR("name"), p->tool_name);
+    tg_jw_kstr(w, TG_STR("arguments"), p->arguments);
+    tg_jw_end_obj(w);
+    tg_jw_end_obj(w);
+}
+
+/* The old form: a call that never had an id. */
+static bool is_legacy_call(const struct ctx *c, const struct tg_part *p)
+{
+    return c->own && !p->call_id.n && !p->raw.n;
+}
+
+static void write_calls(const struct ctx *c, const struct tg_message *m)
+{
+    struct tg_jw *w = c->w;
+    bool open = false;
+    for (size_t i = 0; i < m->n_parts; i++) {
+        const struct tg_part *p = &m->parts[i];
+        if (p->kind != TG_PART_TOOL_CALL || is_legacy_call(c, p))
+            continue;
+        if (!open) {
+            tg_jw_key(w, TG_STR("tool_calls"));
+            tg_jw_arr(w);
+            open = true;
+        }
+        write_call(c, p);
+    }
+    if (open)
+        tg_jw_end_arr(w);
+    for (size_t i = 0; i < m->n_parts; i++) {
+        const struct tg_part *p = &m->parts[i];
+        if (p->kind != TG_PART_TOOL_CALL || !is_legacy_call(c, p))
+            continue;
+        tg_jw_key(w, TG_STR("function_call"));
+        tg_jw_obj(w);
+        tg_jw_kstr(w, TG_STR("name"), p->tool_name);
+        tg_jw_kstr(w, TG_STR("arguments"), p->arguments);
+        tg_jw_end_obj(w);
+        return;
+    }
+}
+
+/* `"key":value` texts as they are, behind a comma of their own. */
+static void write_members(struct tg_jw *w, struct tg_str members)
+{
+    if (!members.n)
+        return;
+    if (w->comma)
+        tg_buf_char(w->b, ',');
+    tg_buf_str_add(w->b, members);
+    w->comma = true;
+}
+
+/* Refusal and reasoning that stand beside the content. Reasoning of another dialect is left out:
+ * signed or not, it means nothing to this model, and several servers refuse the member. */
+static void write_beside(const struct ctx *c, const struct tg_message *m)
+{
+    bool refusal = false;
+    for (size_t i = 0; i < m->n_parts; i++) {
+        const struct tg_part *p = &m->parts[i];
+        if (p->kind == TG_PART_REASONING && c->own)
+            write_members(c->w, p->extra.members);
+        if (p->kind != TG_PART_REFUSAL || is_content(c, p) || refusal)
+            continue;
+        refusal = true;
+        tg_jw_kstr(c->w, TG_STR("refusal"), p->text);
+    }
+}
+
+static void open_message(const struct ctx *c, struct tg_str role, struct tg_str name)
+{
+    tg_jw_obj(c->w);
+    tg_jw_kstr(c->w, TG_STR("role"), role);
+    if (name.n)
+        tg_jw_kstr(c->w, TG_STR("name"), name);
+}
+
+static int write_result(const struct ctx *c, const struct tg_message *m, const struct tg_part *p)
+{
+    bool legacy = !p->call_id.p && p->tool_name.n;
+    open_message(c, legacy ? TG_STR("function") : TG_STR("tool"), legacy ? p->tool_name : m->name);
+    if (!legacy)
+        tg_jw_kstr(c->w, TG_STR("tool_call_id"), p->call_id);
+    int rc = write_content(c, p->parts, p->n_parts);
+    if (c->own)
+        write_members(c->w, m->extra.members);
+    tg_jw_end_obj(c->w);
+    return rc;
+}
+
+/* Dialects that put tool results among a user's parts: each becomes a message of its own, before
+ * what else the user says, as this format wants it. */
+static int write_results(const struct ctx *c, const struct tg_message *m, size_t *out_n)
+{
+    *out_n = 0;
+    for (size_t i = 0; i < m->n_parts; i++) {
+        if (m->parts[i].kind != TG_PART_TOOL_RESULT)
+            continue;
+        ++*out_n;
+        int rc = write_result(c, m, &m->parts[i]);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static int write_message(const struct ctx *c, const struct tg_message *m)
+{
+    size_t results;
+    int rc = write_results(c, m, &results);
+    if (rc || (results && results == m->n_parts))
+        return rc;
+    open_message(c, tg_str_c(tg_role_name(m->role)), m->name);
+    rc = write_content(c, m->parts, m->n_parts);
+    if (m->role == TG_ROLE_ASSISTANT) {
+        write_beside(c, m);
+        write_calls(c, m);
+    }
+    if (c->own)
+        write_members(c->w, m->extra.members);
+    tg_jw_end_obj(c->w);
+    return rc;
+}
+
+int tg_openai_encode_messages(struct tg_jw *w, const struct tg_chat_req *req, struct tg_fail *fail)
+{
+    struct ctx c = {.w = w, .own = tg_openai_own_raw(req), .fail = fail};
+    tg_jw_arr(w);
+    for (size_t i = 0; i < req->n_messages; i++) {
+        c.message = i;
+        int rc = write_message(&c, &req->messages[i]);
+        if (rc)
+            return rc;
+    }
+    tg_jw_end_arr(w);
+    return 0;
+}

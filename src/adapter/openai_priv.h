@@ -1,0 +1,107 @@
+/* The OpenAI adapter's own parts: encoder, decoder, usage, errors. Thread rule: as adapter.h. */
+#ifndef TG_ADAPTER_OPENAI_PRIV_H
+#define TG_ADAPTER_OPENAI_PRIV_H
+
+#include "adapter/adapter.h"
+#include "json/json.h"
+#include "json/write.h"
+#include "wire/sse.h"
+
+/* ---- encoding (openai_encode.c, openai_messages.c) ---- */
+
+/* True when raw texts in the request are of this format and may be sent as they are. */
+bool tg_openai_own_raw(const struct tg_chat_req *req);
+int tg_openai_encode_body(struct tg_arena *a, const struct tg_chat_req *req,
+                          const struct tg_adapter_target *target, struct tg_str *out,
+                          struct tg_fail *fail) TG_WARN_UNUSED;
+/* Writes the array of messages. TG_E_UNSUPPORTED_PARAMETER with the message's path. */
+int tg_openai_encode_messages(struct tg_jw *w, const struct tg_chat_req *req,
+                              struct tg_fail *fail) TG_WARN_UNUSED;
+
+/* ---- usage (openai_usage.c) ---- */
+
+/* Reads a `usage` object of any provider of this API into disjoint classes; false when it is no
+ * object or counts nothing. */
+bool tg_openai_usage(const struct tg_json *v, struct tg_usage *out);
+
+/* ---- errors (openai_error.c) ---- */
+
+/* The error inside a body or a stream's event: an object, an array of one (Gemini), or the forms of
+ * servers that are only nearly compatible. */
+struct tg_openai_error {
+    struct tg_str message, type, param, code; /* "" if none; code: strings only */
+    int status;                               /* a status the error itself names, 0 if none */
+    bool proper;                              /* {"error":{"message":…}}, fit to be passed on */
+};
+/* False when root holds no error. */
+bool tg_openai_find_error(const struct tg_json *root, struct tg_openai_error *out);
+/* Sets fail from a status (0: none known) and an error (NULL: the body was something else). */
+void tg_openai_set_fail(int status, const struct tg_openai_error *e, struct tg_fail *fail);
+/* Copies text into out (cap bytes with the NUL) with everything that looks like a key blotted out.
+ */
+struct tg_str tg_openai_redact(struct tg_str text, char *out, size_t cap);
+bool tg_openai_has_key(struct tg_str text);
+
+/* ---- decoding (openai_decode.c: bytes and ends; openai_chunk.c: JSON → events) ---- */
+
+enum tg_openai_mode {
+    TG_OPENAI_SNIFF, /* nothing but blanks so far */
+    TG_OPENAI_SSE,
+    TG_OPENAI_BODY, /* one JSON document */
+    TG_OPENAI_OVER, /* a terminal event was emitted */
+};
+
+/* What is known of one choice of the answer. */
+struct tg_openai_choice {
+    uint32_t index;
+    bool finished;
+    bool open; /* a part other than a tool call is open: the newest */
+    enum tg_part_kind open_kind;
+    uint32_t open_part, n_parts;
+    struct tg_openai_tool *tools; /* in order of their starts */
+    uint32_t n_tools, cap_tools;
+};
+struct tg_openai_tool {
+    int64_t index;    /* the provider's number for it; -1: it gave none */
+    uint64_t id_hash; /* of its id; 0: none */
+    uint32_t part;
+};
+
+struct tg_openai_dec {
+    struct tg_adapter_response resp;
+    enum tg_openai_mode mode;
+    struct tg_sse_dec sse;
+    struct tg_buf body;      /* BODY: all of it; SNIFF: leading blanks */
+    struct tg_arena scratch; /* of one event */
+    struct tg_openai_choice *choices;
+    uint32_t n_choices, cap_choices, n_finished;
+    bool encoded;      /* Content-Encoding that nobody undid */
+    bool started;      /* START was emitted */
+    bool content_seen; /* tap: the first DELTA was emitted */
+    bool usage_seen;   /* a `usage` of its own, which x_groq's must not replace */
+    struct tg_usage usage;
+};
+
+/* tg_adapter's functions of the same names. */
+int tg_openai_begin(void *state, const struct tg_adapter_response *resp);
+int tg_openai_on_head(void *state, const struct tg_http_head *head);
+int tg_openai_on_bytes(void *state, struct tg_str in, struct tg_sink *sink);
+int tg_openai_on_end(void *state, bool clean, struct tg_sink *sink);
+void tg_openai_fini(void *state);
+
+/* One JSON document of the answer: chunk or whole answer. 0; 1: it was a usage-only chunk;
+ * negative: broken, with fail set. Emits everything but terminal events. */
+int tg_openai_on_json(struct tg_openai_dec *d, struct tg_json_doc *doc, struct tg_sink *sink,
+                      struct tg_fail *fail) TG_WARN_UNUSED;
+/* Closes what is open and gives choices without a finish one. For the end of a good answer. */
+void tg_openai_close_choices(struct tg_openai_dec *d, struct tg_sink *sink);
+void tg_openai_free_choices(struct tg_openai_dec *d);
+/* Parses into d->scratch; text with unpaired surrogate escapes is mended first. */
+int tg_openai_parse(struct tg_openai_dec *d, struct tg_str text,
+                    struct tg_json_doc **out) TG_WARN_UNUSED;
+/* A whole answer as the text of one stream chunk: message becomes delta, tool calls get an index.
+ */
+int tg_openai_body_to_chunk(struct tg_json_doc *doc, struct tg_arena *a,
+                            struct tg_buf *out) TG_WARN_UNUSED;
+
+#endif

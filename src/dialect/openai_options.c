@@ -1,0 +1,145 @@
+/* Tools, tool choice, output format and reasoning of OpenAI's chat format. */
+#include <stdio.h>
+
+#include "base/err.h"
+#include "dialect/openai_priv.h"
+
+static int tri(const struct tg_json *v)
+{
+    return tg_json_is_bool(v) ? tg_json_true(v) : -1;
+}
+
+static struct tg_str raw_or_empty(struct tg_json_doc *doc, const struct tg_json *v)
+{
+    return tg_json_is_nil(v) ? TG_STR("") : tg_json_raw(doc, v);
+}
+
+static int one_tool(const struct tg_body *b, const struct tg_json *v, size_t i, struct tg_tool *out,
+                    struct tg_fail *f)
+{
+    char param[48];
+    snprintf(param, sizeof(param), "tools[%zu]", i);
+    if (!tg_json_is_obj(v))
+        return tg_fail_param(f, TG_E_INVALID_VALUE, param, "'%s' must be an object", param);
+    const struct tg_json *fn = tg_json_get(v, TG_STR("function"));
+    out->raw = tg_json_raw(b->doc, v);
+    out->type = tg_json_get_str(v, TG_STR("type"));
+    out->strict = -1;
+    out->is_function = tg_str_eq(out->type, TG_STR("function")) || (!out->type.p && fn);
+    if (!out->is_function)
+        return 0;
+    out->name = tg_json_get_str(fn, TG_STR("name"));
+    if (!out->name.n)
+        return tg_fail_param(f, TG_E_INVALID_VALUE, param, "'%s' has no function name", param);
+    out->description = tg_json_get_str(fn, TG_STR("description"));
+    out->parameters = raw_or_empty(b->doc, tg_json_get(fn, TG_STR("parameters")));
+    out->strict = tri(tg_json_get(fn, TG_STR("strict")));
+    return 0;
+}
+
+static int parse_tools(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *out,
+                       struct tg_fail *f)
+{
+    const struct tg_json *list = b->v[TG_F_TOOLS];
+    size_t n = tg_json_count(list);
+    if (n == 0)
+        return 0;
+    out->tools = tg_arena_array(a, n, sizeof(*out->tools));
+    if (!out->tools)
+        return TG_E_NOMEM;
+    struct tg_json_iter it = tg_json_iter(list);
+    while (tg_json_next(&it)) {
+        int rc = one_tool(b, it.value, it.index, &out->tools[it.index], f);
+        if (rc)
+            return rc;
+    }
+    out->n_tools = n;
+    return 0;
+}
+
+static void parse_tool_choice(const struct tg_body *b, struct tg_tool_choice *out)
+{
+    static const struct {
+        struct tg_str word;
+        enum tg_tool_choice_kind kind;
+    } words[] = {
+        {TG_STR_INIT("auto"), TG_TOOL_CHOICE_AUTO},
+        {TG_STR_INIT("none"), TG_TOOL_CHOICE_NONE},
+        {TG_STR_INIT("required"), TG_TOOL_CHOICE_REQUIRED},
+    };
+    const struct tg_json *v = b->v[TG_F_TOOL_CHOICE];
+    out->parallel = tri(b->v[TG_F_PARALLEL_TOOL_CALLS]);
+    if (tg_json_is_nil(v))
+        return;
+    out->kind = TG_TOOL_CHOICE_RAW;
+    out->raw = tg_json_raw(b->doc, v);
+    for (size_t i = 0; i < TG_ARRAY_LEN(words); i++) {
+        if (tg_json_str_is(v, words[i].word))
+            out->kind = words[i].kind;
+    }
+    struct tg_str name = tg_json_str(tg_json_get2(v, TG_STR("function"), TG_STR("name")));
+    if (name.p && tg_json_str_is(tg_json_get(v, TG_STR("type")), TG_STR("function"))) {
+        out->kind = TG_TOOL_CHOICE_NAMED;
+        out->name = name;
+    }
+}
+
+static void parse_format(const struct tg_body *b, struct tg_output_format *out)
+{
+    const struct tg_json *v = b->v[TG_F_RESPONSE_FORMAT];
+    out->strict = -1;
+    if (tg_json_is_nil(v))
+        return;
+    struct tg_str type = tg_json_get_str(v, TG_STR("type"));
+    const struct tg_json *schema = tg_json_get(v, TG_STR("json_schema"));
+    out->raw = tg_json_raw(b->doc, v);
+    if (tg_str_eq(type, TG_STR("text"))) {
+        out->kind = TG_FORMAT_TEXT;
+    } else if (tg_str_eq(type, TG_STR("json_schema"))) {
+        out->kind = TG_FORMAT_SCHEMA;
+        out->name = tg_json_get_str(schema, TG_STR("name"));
+        out->schema = raw_or_empty(b->doc, tg_json_get(schema, TG_STR("schema")));
+        out->strict = tri(tg_json_get(schema, TG_STR("strict")));
+    } else if (tg_str_eq(type, TG_STR("json_object"))) {
+        out->kind = TG_FORMAT_JSON;
+        out->schema = raw_or_empty(b->doc, tg_json_get(v, TG_STR("schema")));
+    }
+}
+
+/* `reasoning_effort` is OpenAI's; `reasoning` {"effort","max_tokens"} is OpenRouter's. */
+static int parse_reasoning(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *req)
+{
+    struct tg_reasoning_opts *out = &req->reasoning;
+    const struct tg_json *object = b->v[TG_F_REASONING];
+    out->effort = tg_body_str(b, TG_F_REASONING_EFFORT);
+    out->budget_tokens = -1;
+    if (tg_json_is_nil(object))
+        return 0;
+    if (out->effort.p || !tg_json_is_obj(object)) {
+        /* Two ways of saying it, or none that we know: the second stays as it is. */
+        struct tg_str member =
+            tg_arena_printf(a, "\"reasoning\":%.*s%s", TG_STR_ARG(tg_json_raw(b->doc, object)),
+                            req->extra.members.n ? "," : "");
+        if (!member.p)
+            return TG_E_NOMEM;
+        req->extra.members =
+            tg_arena_printf(a, "%.*s%.*s", TG_STR_ARG(member), TG_STR_ARG(req->extra.members));
+        return req->extra.members.p ? 0 : TG_E_NOMEM;
+    }
+    out->raw = tg_json_raw(b->doc, object);
+    out->effort = tg_json_get_str(object, TG_STR("effort"));
+    if (tg_json_i64(tg_json_get(object, TG_STR("max_tokens")), &out->budget_tokens))
+        out->budget_tokens = -1;
+    return 0;
+}
+
+int tg_openai_parse_options(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *out,
+                            struct tg_fail *f)
+{
+    int rc = parse_tools(a, b, out, f);
+    if (rc)
+        return rc;
+    parse_tool_choice(b, &out->tool_choice);
+    parse_format(b, &out->format);
+    return parse_reasoning(a, b, out);
+}

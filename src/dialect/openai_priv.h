@@ -1,0 +1,60 @@
+/* What the two OpenAI dialects share: the splice of a body that is passed on, and the JSON that
+ * both write. Thread rule: pure functions over the state they are given. */
+#ifndef TG_DIALECT_OPENAI_PRIV_H
+#define TG_DIALECT_OPENAI_PRIV_H
+
+#include "chat/collect.h"
+#include "dialect/body_priv.h"
+#include "dialect/dialect.h"
+
+/* Fills what every dialect's tg_call has alike. */
+void tg_openai_fill_call(struct tg_str text, struct tg_body *b, struct tg_call *out);
+
+/* tg_dialect.splice for a body opened by tg_body_open(): call->parsed is a struct tg_body. */
+int tg_openai_splice(struct tg_arena *a, const struct tg_call *call, struct tg_str upstream_model,
+                     bool inject_usage, struct iovec *out_iov, int max_iov, int *out_n,
+                     bool *out_hide_usage);
+
+/* The messages of a chat request. MISSING_FIELD, INVALID_VALUE with the path of the field. */
+int tg_openai_parse_messages(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *out,
+                             struct tg_fail *f) TG_WARN_UNUSED;
+/* Tools, tool_choice, response_format, reasoning. */
+int tg_openai_parse_options(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *out,
+                            struct tg_fail *f) TG_WARN_UNUSED;
+
+/* The `usage` object; "null" when absent. */
+void tg_openai_write_usage(const struct tg_usage *u, struct tg_buf *out);
+/* finish_reason as OpenAI's clients know it: its enumeration is closed, so everything else is
+ * "stop". */
+struct tg_str tg_openai_finish(enum tg_finish f);
+/* Body of the message of one collected choice: `"role":…` to the last member, no braces. */
+void tg_openai_write_message(const struct tg_collect_choice *ch, bool legacy_functions,
+                             struct tg_buf *out);
+
+/* `{"id":…,"choices":[`, the part that every body and chunk begins with. */
+void tg_openai_write_head(const struct tg_render_info *info, struct tg_str id, struct tg_str object,
+                          struct tg_buf *out);
+
+/* tg_dialect's rendering of chat completions (openai_chat_render.c). */
+struct tg_openai_choice {
+    bool role_sent, finished;
+    uint32_t *tool_parts; /* part number of each tool call, by the tool's index */
+    uint32_t n_tools, cap_tools;
+};
+
+struct tg_openai_render {
+    struct tg_str head; /* `data: {…,"choices":[` */
+    struct tg_str tail; /* behind the choice: `]}` or `],"usage":null}`, and the blank line */
+    struct tg_openai_choice *choices;
+    size_t n_choices;
+    bool legacy_functions;
+    struct tg_collect collect; /* single answers */
+};
+int tg_openai_chat_begin(void *state, const struct tg_render_info *info);
+int tg_openai_chat_render(void *state, const struct tg_render_info *info, const struct tg_event *ev,
+                          struct tg_buf *out);
+int tg_openai_chat_finish(void *state, const struct tg_render_info *info,
+                          const struct tg_usage *usage, uint64_t now_us, struct tg_buf *out);
+void tg_openai_chat_fini(void *state);
+
+#endif

@@ -1,0 +1,69 @@
+#include "base/err.h"
+#include "dialect/openai_priv.h"
+#include "json/splice.h"
+
+/* `text` as a JSON string in the arena. A model's name nearly never holds what must be escaped. */
+static struct tg_str quoted(struct tg_arena *a, struct tg_str text)
+{
+    struct tg_buf b;
+    tg_buf_init(&b, text.n * 6 + 2);
+    struct tg_str out = {NULL, 0};
+    if (tg_buf_json_str(&b, text) == 0)
+        out = tg_arena_dup(a, tg_buf_str(&b));
+    tg_buf_fini(&b);
+    return out;
+}
+
+/* What must happen so that the provider sends usage; nothing when the client asked for it. */
+static int usage_change(const struct tg_body *b, struct tg_json_change *change,
+                        struct tg_splice *edit, bool *out_nested)
+{
+    const struct tg_json *options = b->v[TG_F_STREAM_OPTIONS];
+    *out_nested = false;
+    if (tg_json_is_nil(options)) {
+        *change = (struct tg_json_change){TG_STR_INIT("stream_options"),
+                                          TG_STR_INIT("{\"include_usage\":true}")};
+        return 1;
+    }
+    *out_nested = true;
+    return tg_json_edit_set_member(b->doc, options, TG_STR("include_usage"), TG_STR("true"), edit);
+}
+
+int tg_openai_splice(struct tg_arena *a, const struct tg_call *call, struct tg_str upstream_model,
+                     bool inject_usage, struct iovec *out_iov, int max_iov, int *out_n,
+                     bool *out_hide_usage)
+{
+    const struct tg_body *b = call->parsed;
+    struct tg_json_change changes[2];
+    struct tg_splice edits[3];
+    size_t n_changes = 0, n_edits = 0;
+    bool inject = inject_usage && call->stream && !call->include_usage;
+    if (!tg_str_eq(call->model, upstream_model)) {
+        struct tg_str raw = quoted(a, upstream_model);
+        if (!raw.p)
+            return TG_E_NOMEM;
+        changes[n_changes++] = (struct tg_json_change){TG_STR_INIT("model"), raw};
+    }
+    if (inject) {
+        bool nested;
+        int rc = usage_change(b, &changes[n_changes], &edits[0], &nested);
+        if (rc < 0)
+            return rc;
+        n_changes += !nested;
+        n_edits += nested;
+    }
+    if (n_changes) {
+        int n = tg_json_edit_members(b->doc, b->root, changes, n_changes, edits + n_edits,
+                                     TG_ARRAY_LEN(edits) - n_edits);
+        if (n < 0)
+            return n;
+        n_edits += (size_t)n;
+    }
+    tg_json_splice_sort(edits, n_edits);
+    int n = tg_json_splice_iov(call->body, edits, n_edits, out_iov, (size_t)max_iov);
+    if (n < 0)
+        return n;
+    *out_n = n;
+    *out_hide_usage = inject;
+    return 0;
+}
