@@ -435,8 +435,8 @@ static void on_input_end(struct tg_http_conn *c, int rc)
         return;
     }
     c->eof = true;
-    if (c->answer == TG_ANSWER_NONE)
-        c->keep = false;
+    if (c->pending.n > 0 && !c->cfg->o.half_close_ok)
+        c->keep = false; /* what it sent ahead is not begun */
 }
 
 /* What follows a message in one read must fit into `pending`. */
@@ -519,6 +519,8 @@ static void next_message(struct tg_http_conn *c)
         tg_http_conn_close(c);
     else if (c->pending.n > 0)
         feed_pending(c);
+    if (c->eof && (c->state == TG_CONN_HEAD || c->state == TG_CONN_BODY))
+        tg_http_conn_close(c); /* the rest will not come */
 }
 
 /* The answer is out. */
@@ -543,7 +545,7 @@ static void after_answer(struct tg_http_conn *c)
             tg_http_conn_close(c);
         return;
     }
-    if (c->eof)
+    if (c->eof && c->pending.n == 0)
         tg_http_conn_close(c);
     else if (!unread && !c->owner)
         next_message(c);

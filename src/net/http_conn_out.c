@@ -294,7 +294,7 @@ int tg_http_conn_respond(struct tg_http_conn *c, int status, const struct tg_htt
     bool keep = c->keep;
     c->framing = (uint8_t)pick_framing(c, status, content_length);
     c->keep = keep && !c->server->draining && !c->refused && c->framing != TG_FRAMING_CLOSE &&
-              !c->eof && can_skip_body(c);
+              !(c->eof && c->pending.n == 0) && can_skip_body(c);
     int rc = write_head(c, status, headers, n_headers, content_length);
     if (rc == 0)
         rc = tg_http_conn_raw(c, tg_buf_str(&c->server->scratch));

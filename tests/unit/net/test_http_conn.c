@@ -668,6 +668,57 @@ static void test_half_close_ok(void **state)
     rig_fini(&r);
 }
 
+/* With half_close_ok what was sent ahead is served too, but not a request that never comes whole.
+ */
+static void test_half_close_pipelined(void **state)
+{
+    struct rig r;
+    struct peer p;
+
+    rig_init(&r);
+    r.opts.half_close_ok = true;
+    tg_http_server_set_opts(r.server, &r.opts);
+    r.at_events = wait_only;
+    rig_connect(&r, &p, 0, 0);
+    peer_send(&p, POST_HI GET_A "GET /cut HTTP/1.1\r\nHo");
+    settle(r.loop);
+    tg_stream_shutdown(p.stream);
+    settle(r.loop);
+    r.at_events = NULL;
+    answer_text(r.last->conn, 200, "one");
+    settle(r.loop);
+    assert_true(peer_has(&p, "\r\n\r\none"));
+    assert_true(peer_has(&p, "\r\n\r\nGET /a "));
+    assert_int_equal(r.requests, 2);
+    assert_true(p.eof);
+    assert_int_equal(tg_http_server_stats(r.server)->open, 0);
+    peer_fini(&p);
+    rig_fini(&r);
+}
+
+/* With half_close_ok a reset is still noticed. */
+static void test_half_close_then_reset(void **state)
+{
+    struct rig r;
+    struct peer p;
+
+    rig_init(&r);
+    r.opts.half_close_ok = true;
+    tg_http_server_set_opts(r.server, &r.opts);
+    r.at_events = wait_only;
+    rig_connect(&r, &p, 0, 0);
+    peer_send(&p, POST_HI);
+    settle(r.loop);
+    tg_stream_shutdown(p.stream);
+    settle(r.loop);
+    assert_int_equal(r.gone, 0);
+    tg_stream_mem_reset(p.stream);
+    settle(r.loop);
+    assert_int_equal(r.gone, 1);
+    peer_fini(&p);
+    rig_fini(&r);
+}
+
 /* An answer that is complete in the queue is delivered to a client that only half-closed. */
 static void test_half_close_after_answer(void **state)
 {
@@ -762,6 +813,8 @@ int main(void)
         cmocka_unit_test(test_long_work),
         cmocka_unit_test(test_client_leaves),
         cmocka_unit_test(test_half_close_ok),
+        cmocka_unit_test(test_half_close_pipelined),
+        cmocka_unit_test(test_half_close_then_reset),
         cmocka_unit_test(test_half_close_after_answer),
         cmocka_unit_test(test_detach_in_answer),
         cmocka_unit_test(test_connection_close),
