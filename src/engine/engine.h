@@ -218,7 +218,7 @@ int tg_engine_model_status(struct tg_engine_host *h, uint32_t model,
 
 /* Checks, encodes and hands the request to the host thread. On success every later fact comes as
  * an event, never before this returns. *out_id may be NULL; it is never 0.
- * TG_E_INVALID_VALUE (with *f), TG_E_BODY_TOO_LARGE, TG_E_OVERLOADED, TG_E_NOMEM. */
+ * TG_E_INVALID_VALUE or TG_E_CONTEXT_LENGTH (both with *f), TG_E_OVERLOADED, TG_E_NOMEM. */
 int tg_engine_submit(struct tg_engine_host *h, uint32_t model, uint32_t client,
                      struct tg_engine_tag tag, const struct tg_engine_request *req,
                      struct tg_fail *f, uint64_t *out_id) TG_WARN_UNUSED;
