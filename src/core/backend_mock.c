@@ -46,7 +46,7 @@ static int start(struct tg_attempt *a)
     st->attempt = a;
     st->cfg = tg_attempt_target(a)->mock;
     tg_timer_init(&st->timer, on_timer);
-    int rc = tg_mock_script_apply(job->call->model, &st->cfg, tg_attempt_fail(a));
+    int rc = tg_mock_script_apply(job->call->model, &st->cfg, NULL, tg_attempt_fail(a));
     if (rc < 0)
         return rc;
     st->total = tg_mock_script_tokens(&st->cfg);

@@ -22,6 +22,36 @@ static const struct {
     {TG_STR_INIT("invalid"), TG_MOCK_FAULT_INVALID},
 };
 
+static const struct {
+    struct tg_str name;
+    enum tg_mock_wire wire;
+} wires[] = {
+    {TG_STR_INIT("none"), TG_MOCK_WIRE_NONE},
+    {TG_STR_INIT("reset"), TG_MOCK_WIRE_RESET},
+    {TG_STR_INIT("close"), TG_MOCK_WIRE_CLOSE},
+    {TG_STR_INIT("stall"), TG_MOCK_WIRE_STALL},
+    {TG_STR_INIT("truncated_chunk"), TG_MOCK_WIRE_TRUNCATED_CHUNK},
+    {TG_STR_INIT("bad_chunk"), TG_MOCK_WIRE_BAD_CHUNK},
+    {TG_STR_INIT("garbage"), TG_MOCK_WIRE_GARBAGE},
+    {TG_STR_INIT("big_header"), TG_MOCK_WIRE_BIG_HEADER},
+    {TG_STR_INIT("html"), TG_MOCK_WIRE_HTML},
+    {TG_STR_INIT("bad_json"), TG_MOCK_WIRE_BAD_JSON},
+    {TG_STR_INIT("no_done"), TG_MOCK_WIRE_NO_DONE},
+    {TG_STR_INIT("error_event"), TG_MOCK_WIRE_ERROR_EVENT},
+    {TG_STR_INIT("drip"), TG_MOCK_WIRE_DRIP},
+};
+
+static int set_wire(struct tg_str v, enum tg_mock_wire *out)
+{
+    for (size_t i = 0; out && i < TG_ARRAY_LEN(wires); i++) {
+        if (tg_str_eq(v, wires[i].name)) {
+            *out = wires[i].wire;
+            return 0;
+        }
+    }
+    return TG_E_INVALID_VALUE;
+}
+
 static int set_number(struct tg_str v, uint64_t max, uint32_t *out)
 {
     uint64_t n;
@@ -42,7 +72,8 @@ static int set_fault(struct tg_str v, struct tg_mock_config *c)
     return TG_E_INVALID_VALUE;
 }
 
-static int set(struct tg_str key, struct tg_str v, struct tg_mock_config *c)
+static int set(struct tg_str key, struct tg_str v, struct tg_mock_config *c,
+               enum tg_mock_wire *wire)
 {
     const struct {
         struct tg_str key;
@@ -63,31 +94,38 @@ static int set(struct tg_str key, struct tg_str v, struct tg_mock_config *c)
     }
     if (tg_str_eq(key, TG_STR("fault")))
         return set_fault(v, c);
+    if (tg_str_eq(key, TG_STR("wire")))
+        return set_wire(v, wire);
     if (!tg_str_eq(key, TG_STR("text")))
         return TG_E_INVALID_VALUE;
     c->text = v;
     return 0;
 }
 
-int tg_mock_script_apply(struct tg_str model, struct tg_mock_config *io, struct tg_fail *fail)
+int tg_mock_script_apply(struct tg_str model, struct tg_mock_config *io, enum tg_mock_wire *io_wire,
+                         struct tg_fail *fail)
 {
     ptrdiff_t colon = tg_str_chr(model, ':');
     if (colon < 0)
         return 0;
     struct tg_mock_config c = *io;
+    enum tg_mock_wire wire = TG_MOCK_WIRE_NONE;
     struct tg_str rest = tg_str_from(model, (size_t)colon + 1), part;
     while (tg_str_split(&rest, ',', &part)) {
         struct tg_str value = part, key;
         (void)tg_str_split(&value, '=', &key); /* part may be empty: then set() refuses it */
         char quoted[64];
-        if (set(key, value, &c) < 0)
+        if (set(key, value, &c, io_wire ? &wire : NULL) < 0)
             return tg_fail_param(fail, TG_E_INVALID_VALUE, "model",
                                  "the mock's script does not understand '%s'; known: tokens, "
                                  "latency, ttft, delay, status, retry_after, text, fault (error, "
-                                 "stall, reset, incomplete, invalid), after",
-                                 tg_fail_quote(part, quoted, sizeof quoted));
+                                 "stall, reset, incomplete, invalid), after%s",
+                                 tg_fail_quote(part, quoted, sizeof quoted),
+                                 io_wire ? ", wire" : "");
     }
     *io = c;
+    if (io_wire)
+        *io_wire = wire;
     return 0;
 }
 

@@ -14,10 +14,28 @@
 #include "base/str.h"
 #include "config/settings.h"
 
+/* Faults below the level of events, which only `tollgate mock` can have (key wire). `after` says
+ * where in a stream they strike. */
+enum tg_mock_wire {
+    TG_MOCK_WIRE_NONE = 0,
+    TG_MOCK_WIRE_RESET,           /* RST instead of an answer, or within one */
+    TG_MOCK_WIRE_CLOSE,           /* FIN in the same places */
+    TG_MOCK_WIRE_STALL,           /* no answer, or silence within one */
+    TG_MOCK_WIRE_TRUNCATED_CHUNK, /* a chunk announces more than comes */
+    TG_MOCK_WIRE_BAD_CHUNK,       /* a chunk size that is no number */
+    TG_MOCK_WIRE_GARBAGE,         /* an answer that is not HTTP */
+    TG_MOCK_WIRE_BIG_HEADER,      /* a header of 1 MiB */
+    TG_MOCK_WIRE_HTML,            /* 502 with an HTML page */
+    TG_MOCK_WIRE_BAD_JSON,        /* 200 with a body that is cut JSON */
+    TG_MOCK_WIRE_NO_DONE,         /* a stream that ends without finish reason and [DONE] */
+    TG_MOCK_WIRE_ERROR_EVENT,     /* an error object within the stream */
+    TG_MOCK_WIRE_DRIP,            /* one byte at a time, `delay` apart */
+};
+
 /* Settings of the model name (behind its first ':') over those in *io. Keys: text, tokens, latency,
- * ttft, delay (ms), status, retry_after (s), fault, after. TG_E_INVALID_VALUE with what is known.
- */
-int tg_mock_script_apply(struct tg_str model, struct tg_mock_config *io,
+ * ttft, delay (ms), status, retry_after (s), fault, after, and wire unless io_wire is NULL.
+ * TG_E_INVALID_VALUE with what is known. */
+int tg_mock_script_apply(struct tg_str model, struct tg_mock_config *io, enum tg_mock_wire *io_wire,
                          struct tg_fail *fail) TG_WARN_UNUSED;
 
 /* How many tokens the script answers, and the text of token i (with its trailing blank). */
