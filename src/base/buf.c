@@ -147,10 +147,12 @@ static size_t json_plain_run(const char *p, size_t n)
             continue;
         if (json_class[(unsigned char)p[i]] != '8')
             return i;
-        size_t len = tg_utf8_len(tg_str_make(p + i, n - i));
-        if (len == 0)
-            return i;
-        i += len;
+        while (i < n && (unsigned char)p[i] >= 0x80) {
+            size_t len = tg_utf8_char_len((const unsigned char *)p + i, n - i);
+            if (len == 0)
+                return i;
+            i += len;
+        }
     }
 }
 
@@ -160,7 +162,12 @@ static int json_escape(struct tg_buf *b, unsigned char c)
     char text[6] = {'\\', (char)json_class[c], '0', '0', hex[c >> 4], hex[c & 15]};
     if (json_class[c] == '8')
         return tg_buf_lit(b, "\xEF\xBF\xBD"); /* U+FFFD */
-    return tg_buf_add(b, text, json_class[c] == 'u' ? 6 : 2);
+    size_t n = json_class[c] == 'u' ? 6 : 2;
+    if (tg_unlikely(b->cap - b->n < sizeof(text)))
+        return tg_buf_add(b, text, n);
+    memcpy(b->p + b->n, text, sizeof(text));
+    b->n += n;
+    return 0;
 }
 
 int tg_buf_json(struct tg_buf *b, struct tg_str s)

@@ -23,14 +23,27 @@ struct tg_buf {
 
 void tg_buf_init(struct tg_buf *b, size_t max_bytes); /* allocates nothing */
 void tg_buf_fini(struct tg_buf *b);                   /* frees; reusable after init */
-static inline void tg_buf_clear(struct tg_buf *b) { b->n = 0; b->failed = false; } /* keeps memory */
-static inline bool tg_buf_ok(const struct tg_buf *b) { return !b->failed; }
-static inline struct tg_str tg_buf_str(const struct tg_buf *b) { return tg_str_make(b->p, b->n); }
+static inline void tg_buf_clear(struct tg_buf *b)
+{
+    b->n = 0;
+    b->failed = false;
+} /* keeps memory */
+static inline bool tg_buf_ok(const struct tg_buf *b)
+{
+    return !b->failed;
+}
+static inline struct tg_str tg_buf_str(const struct tg_buf *b)
+{
+    return tg_str_make(b->p, b->n);
+}
 
 int tg_buf_reserve(struct tg_buf *b, size_t more); /* TG_E_NOMEM, TG_E_FULL */
 /* Appends return 0 or a negative error; ignoring it is fine when tg_buf_ok() is tested later. */
 int tg_buf_add(struct tg_buf *b, const void *p, size_t n);
-static inline int tg_buf_str_add(struct tg_buf *b, struct tg_str s) { return tg_buf_add(b, s.p, s.n); }
+static inline int tg_buf_str_add(struct tg_buf *b, struct tg_str s)
+{
+    return tg_buf_add(b, s.p, s.n);
+}
 #define tg_buf_lit(b, lit) tg_buf_add((b), "" lit, sizeof(lit) - 1)
 int tg_buf_char(struct tg_buf *b, char c);
 int tg_buf_printf(struct tg_buf *b, const char *fmt, ...) TG_PRINTF(2, 3);

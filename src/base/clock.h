@@ -8,8 +8,14 @@
 #include <stdint.h>
 
 uint64_t tg_clock_mono_ns(void);
-static inline uint64_t tg_clock_mono_us(void) { return tg_clock_mono_ns() / 1000; }
-static inline uint64_t tg_clock_mono_ms(void) { return tg_clock_mono_ns() / 1000000; }
+static inline uint64_t tg_clock_mono_us(void)
+{
+    return tg_clock_mono_ns() / 1000;
+}
+static inline uint64_t tg_clock_mono_ms(void)
+{
+    return tg_clock_mono_ns() / 1000000;
+}
 int64_t tg_clock_wall_us(void); /* microseconds since 1970, UTC */
 /* "2026-11-21T09:00:00.123456Z" into out (>= 28 bytes), NUL-terminated; returns the length. */
 size_t tg_clock_iso(int64_t wall_us, char *out, size_t cap);

@@ -18,17 +18,20 @@ enum tg_err {
 };
 
 struct tg_err_info {
-    const char *name;   /* "TIMEOUT" */
-    int http_status;    /* answer to the client; 0: internal, never shown as such */
-    const char *type;   /* OpenAI error.type */
-    const char *code;   /* error.code, as documented */
-    bool retryable;     /* another attempt at this or another target may succeed */
-    bool breaker;       /* counts against the target's health */
-    const char *text;   /* default message for people */
+    const char *name; /* "TIMEOUT" */
+    int http_status;  /* answer to the client; 0: internal, never shown as such */
+    const char *type; /* OpenAI error.type */
+    const char *code; /* error.code, as documented */
+    bool retryable;   /* another attempt at this or another target may succeed */
+    bool breaker;     /* counts against the target's health */
+    const char *text; /* default message for people */
 };
 
 /* Never NULL: an unknown negative code gives INTERNAL's row; 0 and counts give a row "OK". */
 const struct tg_err_info *tg_err_info(int err);
-static inline const char *tg_err_name(int err) { return tg_err_info(err)->name; }
+static inline const char *tg_err_name(int err)
+{
+    return tg_err_info(err)->name;
+}
 
 #endif

@@ -17,15 +17,15 @@ enum tg_fail_source {
 };
 
 struct tg_fail {
-    int err;                    /* TG_E_*; 0: no failure recorded */
+    int err; /* TG_E_*; 0: no failure recorded */
     enum tg_fail_source source;
-    int http_status;            /* overrides the table's when not 0 (a provider's own status) */
-    int provider_status;        /* status the provider answered, 0 if none */
-    int64_t retry_after_ms;     /* -1: none */
-    char param[96];             /* field at fault, "" if none */
-    char code[64];              /* overrides the table's code when not "" (a provider's own code) */
-    char type[64];              /* overrides the table's type when not "" */
-    char message[512];          /* for people; valid UTF-8, control bytes escaped */
+    int http_status;        /* overrides the table's when not 0 (a provider's own status) */
+    int provider_status;    /* status the provider answered, 0 if none */
+    int64_t retry_after_ms; /* -1: none */
+    char param[96];         /* field at fault, "" if none */
+    char code[64];          /* overrides the table's code when not "" (a provider's own code) */
+    char type[64];          /* overrides the table's type when not "" */
+    char message[512];      /* for people; valid UTF-8, control bytes escaped */
 };
 
 void tg_fail_clear(struct tg_fail *f);

@@ -12,9 +12,18 @@ struct tg_list {
     struct tg_list *next, *prev;
 };
 
-static inline void tg_list_init(struct tg_list *l) { l->next = l->prev = l; }
-static inline bool tg_list_empty(const struct tg_list *l) { return l->next == l; }
-static inline bool tg_list_linked(const struct tg_list *n) { return n->next && n->next != n; }
+static inline void tg_list_init(struct tg_list *l)
+{
+    l->next = l->prev = l;
+}
+static inline bool tg_list_empty(const struct tg_list *l)
+{
+    return l->next == l;
+}
+static inline bool tg_list_linked(const struct tg_list *n)
+{
+    return n->next && n->next != n;
+}
 static inline void tg_list_add_tail(struct tg_list *l, struct tg_list *n)
 {
     n->prev = l->prev;
@@ -55,9 +64,9 @@ static inline void tg_list_splice_tail(struct tg_list *to, struct tg_list *from)
     tg_list_init(from);
 }
 #define tg_list_entry(node, type, member) tg_container_of(node, type, member)
-#define tg_list_each(it, list) for (struct tg_list *it = (list)->next; it != (list); it = it->next)
+#define tg_list_each(it, list)            for (struct tg_list *it = (list)->next; it != (list); it = it->next)
 /* Safe when the body unlinks `it`. */
-#define tg_list_each_safe(it, tmp, list)                                                           \
+#define tg_list_each_safe(it, tmp, list) \
     for (struct tg_list *it = (list)->next, *tmp = it->next; it != (list); it = tmp, tmp = it->next)
 
 #endif

@@ -36,7 +36,7 @@ void tg_log_i64(struct tg_buf *b, const char *key, int64_t v);
 void tg_log_ms(struct tg_buf *b, const char *key, uint64_t us); /* as milliseconds, 3 decimals */
 void tg_log_bool(struct tg_buf *b, const char *key, bool v);
 void tg_log_raw(struct tg_buf *b, const char *key, struct tg_str json); /* valid JSON, as it is */
-void tg_log_end(struct tg_buf *b); /* hands the line over */
+void tg_log_end(struct tg_buf *b);                                      /* hands the line over */
 /* A whole line with one message, for lifecycle events. */
 void tg_log_msg(enum tg_log_level level, const char *event, const char *fmt, ...) TG_PRINTF(3, 4);
 

@@ -86,7 +86,7 @@ static void make_c_locale(void)
 
 int tg_parse_double(struct tg_str s, double *out)
 {
-    char text[512];
+    TG_UNINITIALIZED char text[512];
     if (s.n >= sizeof(text) || !looks_like_number(s))
         return TG_E_INVALID_ARG;
     tg_str_to_c(s, text, sizeof(text));

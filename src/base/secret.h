@@ -11,7 +11,10 @@ struct tg_secret *tg_secret_new(struct tg_str value) TG_WARN_UNUSED; /* copies; 
 void tg_secret_free(struct tg_secret *s);                            /* NULL is allowed */
 /* The bytes, for the one place that writes them to a socket. Valid until free. */
 struct tg_str tg_secret_reveal(const struct tg_secret *s);
-static inline const char *tg_secret_print(const struct tg_secret *s) { return s ? "***" : ""; }
+static inline const char *tg_secret_print(const struct tg_secret *s)
+{
+    return s ? "***" : "";
+}
 void tg_secret_wipe(void *p, size_t n); /* zeroing that the compiler keeps */
 
 #endif

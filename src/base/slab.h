@@ -17,7 +17,7 @@ struct tg_slab {
 };
 
 void tg_slab_init(struct tg_slab *s, size_t item_bytes, uint32_t max_live, uint32_t keep);
-void tg_slab_fini(struct tg_slab *s); /* every object must have come back */
+void tg_slab_fini(struct tg_slab *s);                /* every object must have come back */
 void *tg_slab_get(struct tg_slab *s) TG_WARN_UNUSED; /* zeroed; NULL: limit or memory */
 void tg_slab_put(struct tg_slab *s, void *obj);
 

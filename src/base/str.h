@@ -17,16 +17,25 @@ struct tg_str {
 
 /* From a string literal, at compile time. */
 #define TG_STR(lit) ((struct tg_str){"" lit, sizeof(lit) - 1})
-#define TG_STR_INIT(lit) {"" lit, sizeof(lit) - 1}
+#define TG_STR_INIT(lit)        \
+    {                           \
+        "" lit, sizeof(lit) - 1 \
+    }
 /* printf("%.*s", TG_STR_ARG(s)) */
 #define TG_STR_ARG(s) (int)(s).n, (s).n ? (s).p : ""
 
-static inline struct tg_str tg_str_make(const char *p, size_t n) { return (struct tg_str){p, n}; }
+static inline struct tg_str tg_str_make(const char *p, size_t n)
+{
+    return (struct tg_str){p, n};
+}
 static inline struct tg_str tg_str_c(const char *cstr)
 {
     return (struct tg_str){cstr, cstr ? strlen(cstr) : 0};
 }
-static inline bool tg_str_empty(struct tg_str s) { return s.n == 0; }
+static inline bool tg_str_empty(struct tg_str s)
+{
+    return s.n == 0;
+}
 static inline bool tg_str_eq(struct tg_str a, struct tg_str b)
 {
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);

@@ -1,71 +1,26 @@
 #include "base/utf8.h"
 
-static inline bool is_tail(unsigned char c)
-{
-    return (c & 0xC0) == 0x80;
-}
-
-/* Bytes of a character that starts with `lead`, and the bounds of its second byte (Unicode 15,
- * table 3-7: the bounds exclude overlong forms, surrogates and what lies above U+10FFFF). */
-static size_t lead_info(unsigned char lead, unsigned char *lo, unsigned char *hi)
-{
-    *lo = 0x80;
-    *hi = 0xBF;
-    if (lead < 0x80)
-        return 1;
-    if (lead < 0xC2)
-        return 0;
-    if (lead < 0xE0)
-        return 2;
-    if (lead < 0xF0) {
-        if (lead == 0xE0)
-            *lo = 0xA0;
-        if (lead == 0xED)
-            *hi = 0x9F;
-        return 3;
-    }
-    if (lead > 0xF4)
-        return 0;
-    if (lead == 0xF0)
-        *lo = 0x90;
-    if (lead == 0xF4)
-        *hi = 0x8F;
-    return 4;
-}
-
-size_t tg_utf8_len(struct tg_str s)
-{
-    if (s.n == 0)
-        return 0;
-    const unsigned char *p = (const unsigned char *)s.p;
-    unsigned char lo, hi;
-    size_t len = lead_info(p[0], &lo, &hi);
-    if (len <= 1)
-        return len;
-    if (s.n < len || p[1] < lo || p[1] > hi)
-        return 0;
-    for (size_t i = 2; i < len; i++)
-        if (!is_tail(p[i]))
-            return 0;
-    return len;
-}
-
 bool tg_utf8_valid(struct tg_str s)
 {
+    const unsigned char *p = (const unsigned char *)s.p;
     size_t i = 0;
     while (i < s.n) {
         uint64_t word;
         if (s.n - i >= sizeof(word)) {
-            memcpy(&word, s.p + i, sizeof(word));
+            memcpy(&word, p + i, sizeof(word));
             if (!(word & 0x8080808080808080u)) {
                 i += sizeof(word);
                 continue;
             }
         }
-        size_t len = (unsigned char)s.p[i] < 0x80 ? 1 : tg_utf8_len(tg_str_from(s, i));
-        if (len == 0)
-            return false;
-        i += len;
+        while (i < s.n && p[i] < 0x80)
+            i++;
+        while (i < s.n && p[i] >= 0x80) {
+            size_t len = tg_utf8_char_len(p + i, s.n - i);
+            if (len == 0)
+                return false;
+            i += len;
+        }
     }
     return true;
 }
@@ -73,13 +28,17 @@ bool tg_utf8_valid(struct tg_str s)
 /* Could the `n` (1 to 3) bytes at p become a character when more come? */
 static bool is_beginning(const unsigned char *p, size_t n)
 {
-    unsigned char lo, hi;
-    size_t len = lead_info(p[0], &lo, &hi);
-    if (len <= n)
-        return false;
-    if (n > 1 && (p[1] < lo || p[1] > hi))
-        return false;
-    return n < 3 || is_tail(p[2]);
+    unsigned char whole[4] = {0x80, 0x80, 0x80, 0x80};
+    memcpy(whole, p, n);
+    /* Some bytes that follow allow it: the second byte may want any of these, the others don't
+     * care. */
+    for (unsigned second = 0x80; second <= 0xB0; second += 0x10) {
+        if (n == 1)
+            whole[1] = (unsigned char)second;
+        if (tg_utf8_char_len(whole, sizeof(whole)) > n)
+            return true;
+    }
+    return false;
 }
 
 size_t tg_utf8_whole(struct tg_str s)
@@ -87,7 +46,7 @@ size_t tg_utf8_whole(struct tg_str s)
     size_t most = s.n < 3 ? s.n : 3;
     for (size_t n = 1; n <= most; n++) {
         const unsigned char *p = (const unsigned char *)s.p + s.n - n;
-        if (is_tail(*p))
+        if (tg_utf8_is_tail(*p))
             continue;
         return is_beginning(p, n) ? s.n - n : s.n;
     }

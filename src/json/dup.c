@@ -30,7 +30,7 @@ static unsigned quick_hash(struct tg_str s)
 static int check_few(const struct tg_json *obj, const char *where, struct tg_fail *f)
 {
     uint64_t seen[4] = {0};
-    struct tg_str names[FEW];
+    TG_UNINITIALIZED struct tg_str names[FEW];
     struct tg_json_iter it = tg_json_iter(obj);
     while (tg_json_next(&it)) {
         unsigned h = quick_hash(it.name);

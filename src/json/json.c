@@ -121,7 +121,7 @@ static TG_COLD int refused(struct tg_str text, const yyjson_read_err *err,
 static int check_values(const yyjson_val *root, size_t count, const struct tg_json_limits *l,
                         struct tg_fail *f)
 {
-    const yyjson_val *ends[TG_JSON_MAX_DEPTH];
+    TG_UNINITIALIZED const yyjson_val *ends[TG_JSON_MAX_DEPTH];
     unsigned depth = 0;
     if (count > l->max_values)
         return too_many(l, f);
