@@ -1,8 +1,6 @@
 #include "policy/retry.h"
 
-#include "base/clock.h"
 #include "base/err.h"
-#include "base/num.h"
 
 enum { ATTEMPT = 100, BUDGET_MAX = 100 * ATTEMPT, BUDGET_START = 10 * ATTEMPT };
 
@@ -75,25 +73,6 @@ struct tg_retry_decision tg_retry_decide(const struct tg_retry_settings *s,
     if (!same_may_help(in))
         return decision(TG_RETRY_GIVE_UP, 0, "no_target");
     return decide_same(s, in);
-}
-
-int64_t tg_retry_after_parse(struct tg_str value, int64_t now_wall_us)
-{
-    const int64_t hour_ms = 3600 * 1000;
-    uint64_t seconds;
-    int64_t date_us, ms;
-    value = tg_str_trim(value);
-    int rc = tg_parse_u64(value, &seconds);
-    if (rc == TG_E_RANGE || (rc == 0 && seconds > 3600))
-        return hour_ms;
-    if (rc == 0)
-        return (int64_t)seconds * 1000;
-    if (value.n == 0 || tg_clock_parse_http_date(value.p, value.n, &date_us) != 0)
-        return -1;
-    if (date_us <= now_wall_us)
-        return 0;
-    ms = date_us / 1000 - now_wall_us / 1000;
-    return ms < hour_ms ? ms : hour_ms;
 }
 
 void tg_retry_budget_init(struct tg_retry_budget *b)

@@ -8,7 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/str.h"
 #include "config/settings.h"
 
 enum tg_retry_action { TG_RETRY_GIVE_UP = 0, TG_RETRY_SAME, TG_RETRY_NEXT };
@@ -37,10 +36,6 @@ struct tg_retry_decision tg_retry_decide(const struct tg_retry_settings *s,
  * [d / 2, d] with d = min(max_delay, base * 2^(attempts_here - 1)). */
 uint32_t tg_retry_backoff_ms(const struct tg_retry_settings *s, uint32_t attempts_here,
                              uint64_t random);
-/* Retry-After as RFC 9110 10.2.3 has it (seconds, or an HTTP date compared with now_wall_us) →
- * milliseconds, at most an hour; -1 when it is missing, negative or nonsense. */
-int64_t tg_retry_after_parse(struct tg_str value, int64_t now_wall_us);
-
 /* Token bucket in hundredths of an attempt: each request puts budget_percent in (at most 10,000
  * held = 100 attempts), each extra attempt takes 100 out. It starts with 10 attempts. */
 struct tg_retry_budget {
