@@ -22,17 +22,20 @@
 
 struct tg_loop;
 
+/* Readiness of a descriptor or stream, as bits. */
+enum tg_stream_want { TG_WANT_NONE = 0, TG_WANT_READ = 1, TG_WANT_WRITE = 2 };
+
 /* TG_E_NOMEM, TG_E_IO. The caller frees it after every handle was closed. */
 int tg_loop_new(struct tg_loop **out) TG_WARN_UNUSED;
 /* Runs pending closes, then checks that nothing is left open (an assertion: a leak is a bug). */
 void tg_loop_free(struct tg_loop *loop);
-void tg_loop_run(struct tg_loop *loop);  /* until tg_loop_stop() */
-void tg_loop_stop(struct tg_loop *loop); /* from the loop's thread */
+void tg_loop_run(struct tg_loop *loop);        /* until tg_loop_stop() */
+void tg_loop_stop(struct tg_loop *loop);       /* from the loop's thread */
 void tg_loop_stop_async(struct tg_loop *loop); /* from any thread or a signal handler */
 /* One turn without blocking, for tests with the fake clock: timers due by tg_clock_mono_ms(),
  * descriptors, ready list, graveyard. Returns whether anything ran. */
 bool tg_loop_turn(struct tg_loop *loop);
-/* Monotonic milliseconds, read once per tick. */
+/* Monotonic milliseconds, read once per tick (at its first use in callbacks). */
 uint64_t tg_loop_now_ms(const struct tg_loop *loop);
 /* A buffer shared by everything on the loop, valid until the current step returns. */
 #define TG_LOOP_READ_BYTES 65536
@@ -54,7 +57,10 @@ static inline void tg_task_init(struct tg_task *t, void (*run)(struct tg_task *)
     t->run = run;
 }
 void tg_loop_wake(struct tg_loop *loop, struct tg_task *t); /* no-op when queued already */
-static inline void tg_task_cancel(struct tg_task *t) { tg_list_del(&t->link); }
+static inline void tg_task_cancel(struct tg_task *t)
+{
+    tg_list_del(&t->link);
+}
 
 /* An object to be freed at the end of the tick. Its own `release` frees the memory. */
 struct tg_grave {
@@ -63,16 +69,20 @@ struct tg_grave {
 };
 void tg_loop_bury(struct tg_loop *loop, struct tg_grave *g, void (*release)(struct tg_grave *));
 
-/* Timer wheel, 4 ms ticks, O(1) start and stop. Fires on or after its time, never before; the
- * callback may restart it. */
+/* Hierarchical timer wheel of 1 ms, O(1) start and stop; putting a running timer off to a later
+ * time is one store. Fires on or after its time, never before (a sleeping loop wakes on multiples
+ * of 4 ms); the callback obeys R2 and may restart its timer. */
 struct tg_timer {
     struct tg_list link;
-    uint64_t due_ms;
+    uint64_t due_ms; /* read only; meaningful while active */
     void (*on_fire)(struct tg_timer *t);
 };
 void tg_timer_init(struct tg_timer *t, void (*on_fire)(struct tg_timer *));
 void tg_timer_start(struct tg_loop *loop, struct tg_timer *t, uint64_t delay_ms); /* restarts */
 void tg_timer_stop(struct tg_loop *loop, struct tg_timer *t); /* fine when not running */
-static inline bool tg_timer_active(const struct tg_timer *t) { return tg_list_linked(&t->link); }
+static inline bool tg_timer_active(const struct tg_timer *t)
+{
+    return tg_list_linked(&t->link);
+}
 
 #endif

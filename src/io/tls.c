@@ -1,0 +1,285 @@
+#include "io/tls_priv.h"
+
+#include <arpa/inet.h>
+#include <openssl/err.h>
+#include <openssl/rand.h>
+#include <openssl/x509v3.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/err.h"
+#include "base/list.h"
+#include "base/map.h"
+
+#define SESSIONS_MAX 1024
+
+struct tg_tls_ctx {
+    SSL_CTX *ssl;
+    atomic_uint refs;
+    bool is_server;
+    struct tg_map sessions; /* client: host → struct kept_session */
+    struct tg_list by_age;  /* least recently used first */
+};
+
+struct kept_session {
+    struct tg_list link;
+    SSL_SESSION *session;
+    char host[TLS_HOST_MAX + 1];
+};
+
+static const unsigned char alpn_http11[] = "\x08http/1.1";
+
+/* ---- sessions ---- */
+
+static void drop_session(struct tg_tls_ctx *ctx, struct kept_session *k)
+{
+    tg_map_del(&ctx->sessions, tg_str_c(k->host));
+    tg_list_del(&k->link);
+    SSL_SESSION_free(k->session);
+    tg_free(k);
+}
+
+/* Takes the reference to session, or leaves it and returns false. */
+static bool keep_session(struct tg_tls_ctx *ctx, const char *host, SSL_SESSION *session)
+{
+    struct kept_session *k = tg_map_get(&ctx->sessions, tg_str_c(host));
+
+    if (!k) {
+        if (ctx->sessions.count >= SESSIONS_MAX)
+            drop_session(ctx, tg_list_entry(ctx->by_age.next, struct kept_session, link));
+        k = tg_calloc(1, sizeof(*k));
+        if (!k)
+            return false;
+        tg_str_to_c(tg_str_c(host), k->host, sizeof k->host);
+        if (tg_map_put(&ctx->sessions, tg_str_c(k->host), k) < 0) {
+            tg_free(k);
+            return false;
+        }
+    } else {
+        tg_list_del(&k->link);
+        SSL_SESSION_free(k->session);
+    }
+    k->session = session;
+    tg_list_add_tail(&ctx->by_age, &k->link);
+    return true;
+}
+
+/* OpenSSL has a new session (TLS 1.3: a ticket came). 1: we keep the reference. */
+static int on_new_session(SSL *ssl, SSL_SESSION *session)
+{
+    struct tg_tls_ctx *ctx = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    const char *host = SSL_get_app_data(ssl);
+
+    return host && SSL_SESSION_is_resumable(session) && keep_session(ctx, host, session);
+}
+
+static void offer_session(struct tg_tls_ctx *ctx, SSL *ssl, const char *host)
+{
+    struct kept_session *k = tg_map_get(&ctx->sessions, tg_str_c(host));
+
+    if (!k)
+        return;
+    if (!SSL_SESSION_is_resumable(k->session) || SSL_set_session(ssl, k->session) != 1) {
+        drop_session(ctx, k);
+        return;
+    }
+    tg_list_del(&k->link);
+    tg_list_add_tail(&ctx->by_age, &k->link);
+}
+
+/* ---- contexts ---- */
+
+static int ssl_reason(struct tg_fail *fail, const char *what, const char *file)
+{
+    unsigned long e = ERR_peek_last_error();
+    const char *why = e ? ERR_reason_error_string(e) : NULL;
+    char quoted[512];
+
+    tg_fail_quote(tg_str_c(file ? file : ""), quoted, sizeof quoted);
+    ERR_clear_error();
+    return tg_fail_set(fail, TG_E_CONFIG, "%s%s%s: %s", what, *quoted ? " " : "", quoted,
+                       why ? why : "failed");
+}
+
+/* A key with a passphrase is refused; nobody is there to be asked. */
+static int no_passphrase(char *buf, int n, int writing, void *arg)
+{
+    (void)buf, (void)n, (void)writing, (void)arg;
+    return -1;
+}
+
+static int ctx_new(const SSL_METHOD *method, struct tg_tls_ctx **out)
+{
+    struct tg_tls_ctx *ctx = tg_calloc(1, sizeof(*ctx));
+
+    if (!ctx)
+        return TG_E_NOMEM;
+    ctx->ssl = SSL_CTX_new(method);
+    if (!ctx->ssl) {
+        tg_free(ctx);
+        ERR_clear_error();
+        return TG_E_NOMEM;
+    }
+    atomic_init(&ctx->refs, 1);
+    tg_map_init(&ctx->sessions, SESSIONS_MAX);
+    tg_list_init(&ctx->by_age);
+    SSL_CTX_set_app_data(ctx->ssl, ctx);
+    SSL_CTX_set_min_proto_version(ctx->ssl, TLS1_2_VERSION);
+    SSL_CTX_set_mode(ctx->ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_clear_mode(ctx->ssl, SSL_MODE_AUTO_RETRY);
+    SSL_CTX_set_options(ctx->ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_read_ahead(ctx->ssl, 1); /* one receive for a record's head and body */
+    SSL_CTX_set_default_passwd_cb(ctx->ssl, no_passphrase);
+    *out = ctx;
+    return 0;
+}
+
+int tg_tls_client_new(const char *ca_file, struct tg_tls_ctx **out, struct tg_fail *fail)
+{
+    struct tg_tls_ctx *ctx;
+    int rc = ctx_new(TLS_client_method(), &ctx);
+
+    if (rc < 0)
+        return tg_fail_set(fail, rc, "no memory for TLS");
+    SSL_CTX_set_verify(ctx->ssl, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_session_cache_mode(ctx->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(ctx->ssl, on_new_session);
+    SSL_CTX_set_alpn_protos(ctx->ssl, alpn_http11, sizeof(alpn_http11) - 1);
+    ERR_clear_error();
+    int ok = ca_file ? SSL_CTX_load_verify_file(ctx->ssl, ca_file)
+                     : SSL_CTX_set_default_verify_paths(ctx->ssl);
+    if (ok != 1) {
+        tg_tls_unref(ctx);
+        return ssl_reason(fail, "cannot load the CA certificates", ca_file);
+    }
+    *out = ctx;
+    return 0;
+}
+
+/* RFC 7301 3.2: when nothing is in common the handshake fails. */
+static int pick_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n,
+                     const unsigned char *in, unsigned in_n, void *arg)
+{
+    static const unsigned char ours[] = "\x08http/1.1\x08http/1.0";
+
+    (void)ssl, (void)arg;
+    for (unsigned at = 0; at + 9 < sizeof ours; at += 9)
+        for (unsigned i = 0; i < in_n && in[i] < in_n - i; i += 1u + in[i])
+            if (in[i] == 8 && memcmp(in + i + 1, ours + at + 1, 8) == 0) {
+                *out = in + i + 1;
+                *out_n = 8;
+                return SSL_TLSEXT_ERR_OK;
+            }
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+/* The contexts of all loops share the keys that session tickets are sealed with, so that a client
+ * resumes whichever loop it lands on. Made at random once in the life of the process. */
+static unsigned char ticket_keys[80];
+static int ticket_keys_ok;
+
+static void make_ticket_keys(void)
+{
+    ticket_keys_ok = RAND_priv_bytes(ticket_keys, sizeof ticket_keys) == 1;
+}
+
+static void share_tickets(SSL_CTX *ssl)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, make_ticket_keys);
+    if (ticket_keys_ok)
+        SSL_CTX_set_tlsext_ticket_keys(ssl, ticket_keys, sizeof ticket_keys);
+    SSL_CTX_set_session_id_context(ssl, (const unsigned char *)"tollgate", 8);
+    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF); /* tickets only, nothing kept here */
+}
+
+int tg_tls_server_new(const char *cert_file, const char *key_file, struct tg_tls_ctx **out,
+                      struct tg_fail *fail)
+{
+    struct tg_tls_ctx *ctx;
+    int rc = ctx_new(TLS_server_method(), &ctx);
+
+    if (rc < 0)
+        return tg_fail_set(fail, rc, "no memory for TLS");
+    ctx->is_server = true;
+    SSL_CTX_set_options(ctx->ssl, SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_alpn_select_cb(ctx->ssl, pick_alpn, NULL);
+    share_tickets(ctx->ssl);
+    ERR_clear_error();
+    if (SSL_CTX_use_certificate_chain_file(ctx->ssl, cert_file) != 1)
+        rc = ssl_reason(fail, "cannot load the certificate", cert_file);
+    else if (SSL_CTX_use_PrivateKey_file(ctx->ssl, key_file, SSL_FILETYPE_PEM) != 1)
+        rc = ssl_reason(fail, "cannot load the private key", key_file);
+    else if (SSL_CTX_check_private_key(ctx->ssl) != 1)
+        rc = ssl_reason(fail, "certificate and private key do not match", NULL);
+    if (rc < 0) {
+        tg_tls_unref(ctx);
+        return rc;
+    }
+    *out = ctx;
+    return 0;
+}
+
+struct tg_tls_ctx *tg_tls_ref(struct tg_tls_ctx *ctx)
+{
+    atomic_fetch_add_explicit(&ctx->refs, 1, memory_order_relaxed);
+    return ctx;
+}
+
+void tg_tls_unref(struct tg_tls_ctx *ctx)
+{
+    if (!ctx || atomic_fetch_sub_explicit(&ctx->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    while (!tg_list_empty(&ctx->by_age))
+        drop_session(ctx, tg_list_entry(ctx->by_age.next, struct kept_session, link));
+    tg_map_fini(&ctx->sessions);
+    SSL_CTX_free(ctx->ssl);
+    tg_free(ctx);
+}
+
+/* ---- one connection ---- */
+
+void tg_tls_set_origin(SSL *ssl, const char *host)
+{
+    /* OpenSSL's slot takes no const; on_new_session() only reads. */
+    SSL_set_app_data(ssl, (char *)(uintptr_t)host);
+}
+
+/* RFC 6125 6.4: the name is checked against dNSName, an address against iPAddress. */
+static bool expect_name(SSL *ssl, const char *host)
+{
+    unsigned char ip[sizeof(struct in6_addr)];
+
+    if (inet_pton(AF_INET, host, ip) == 1 || inet_pton(AF_INET6, host, ip) == 1)
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+}
+
+int tg_tls_ctx_open(struct tg_tls_ctx *ctx, const char *host, SSL **out)
+{
+    if (ctx->is_server != (*host == '\0'))
+        return TG_E_INVALID_ARG;
+    SSL *ssl = SSL_new(ctx->ssl);
+    if (!ssl) {
+        ERR_clear_error();
+        return TG_E_NOMEM;
+    }
+    if (ctx->is_server) {
+        SSL_set_accept_state(ssl);
+    } else {
+        SSL_set_connect_state(ssl);
+        if (!expect_name(ssl, host)) {
+            SSL_free(ssl);
+            ERR_clear_error();
+            return TG_E_INVALID_ARG;
+        }
+        offer_session(ctx, ssl, host);
+    }
+    *out = ssl;
+    return 0;
+}
