@@ -91,6 +91,7 @@ static void steer(struct tg_gateway *g, const struct tg_cli *c)
     while (!tg_gateway_ended(g)) {
         struct timespec wait = {.tv_nsec = POLL_MS * 1000000};
         int sig = sigtimedwait(&set, NULL, &wait);
+        tg_gateway_tick(g);
         if (sig == SIGHUP && !draining) {
             reload(g, c);
         } else if ((sig == SIGINT || sig == SIGTERM) && !draining) {

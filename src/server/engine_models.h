@@ -19,6 +19,8 @@ int tg_engine_models_start(struct tg_gateway_shared *sh, const struct tg_snapsho
 /* Adds what is new; models with the same name and settings keep running, others are removed. */
 int tg_engine_models_reload(struct tg_gateway_shared *sh, const struct tg_snapshot *s,
                             struct tg_fail *fail) TG_WARN_UNUSED;
+/* Now and then: removes models that a reload has dropped once nothing runs on them. */
+void tg_engine_models_sweep(struct tg_gateway_shared *sh);
 void tg_engine_models_stop(struct tg_gateway_shared *sh);
 
 /* Gives a worker's runtime its local backend. */

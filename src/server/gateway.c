@@ -134,6 +134,11 @@ int tg_gateway_reload(struct tg_gateway *g, const struct tg_snapshot *snapshot,
     return rc;
 }
 
+void tg_gateway_tick(struct tg_gateway *g)
+{
+    tg_engine_models_sweep(&g->shared);
+}
+
 void tg_gateway_count_failed_reload(struct tg_gateway *g)
 {
     atomic_fetch_add(&g->shared.reloads_failed, 1);

@@ -24,6 +24,8 @@ uint16_t tg_gateway_port(const struct tg_gateway *g);
  * (a bad certificate) the old one serves on. */
 int tg_gateway_reload(struct tg_gateway *g, const struct tg_snapshot *snapshot,
                       bool *out_needs_restart, struct tg_fail *fail) TG_WARN_UNUSED;
+/* Housekeeping, to be called now and then. */
+void tg_gateway_tick(struct tg_gateway *g);
 void tg_gateway_count_failed_reload(struct tg_gateway *g);
 /* Stops listening; requests in work run on to server.drain_timeout, then get an error. */
 void tg_gateway_drain(struct tg_gateway *g);
