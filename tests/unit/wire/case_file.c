@@ -1,14 +1,10 @@
 #include "case_file.h"
 
 #include <dirent.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <cmocka.h>
 
 #include "base/alloc.h"
+#include "check.h"
 
 enum { MAX_CASE_BYTES = 1 << 20 };
 

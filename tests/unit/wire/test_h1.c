@@ -1,14 +1,9 @@
 /* The HTTP/1.1 parser against tests/cases/h1: each case whole, byte by byte, at every single cut,
  * at every pair of cuts when it is short, cut off at every byte, and with memory failing. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include "base/alloc.h"
 #include "base/err.h"
 #include "case_file.h"
+#include "check.h"
 #include "wire/h1.h"
 
 struct run {

@@ -1,11 +1,7 @@
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <cmocka.h>
 
 #include "base/err.h"
+#include "check.h"
 #include "wire/h1.h"
 
 static void expect(struct tg_buf *b, const char *want)

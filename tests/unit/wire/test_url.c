@@ -1,14 +1,7 @@
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include "base/alloc.h"
 #include "base/err.h"
+#include "check.h"
 #include "wire/url.h"
-
-#define assert_str(s, lit) assert_true(tg_str_eq((s), TG_STR(lit)))
 
 static void test_parse(void **state)
 {
