@@ -1,6 +1,8 @@
 #include "base/alloc.h"
 
-#include "base/assert.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* Production never arms the hook, so that the only cost is one predictable load. Relaxed atomics:
  * a test's helper threads may allocate while the test's own thread arms it. */
