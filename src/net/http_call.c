@@ -333,7 +333,7 @@ static int read_more(struct tg_http_call *c)
     client->read_holder = c;
     c->in = tg_str_make(client->read_buf, (size_t)rc);
     c->in_parser = true;
-    c->more = c->conn->tls;
+    c->more = (size_t)rc == TG_LOOP_READ_BYTES; /* come back without a poll in between */
     c->phase_ms = now_ms(c);
     c->info.bytes_in += (uint64_t)rc;
     if (!c->got_byte) {
@@ -430,8 +430,8 @@ static void before_sleep(struct tg_http_call *c)
     unsigned want = c->paused ? 0 : TG_WANT_READ;
 
     if (c->blocked)
-        want |= tg_stream_want_io(s, TG_WANT_WRITE);
-    tg_stream_want(s, want);
+        want |= TG_WANT_WRITE;
+    tg_stream_want(s, c->conn->tls ? tg_stream_want_io(s, want) : want);
     if (c->more && !c->paused)
         tg_loop_wake(call_loop(c), c->owner);
 }

@@ -428,6 +428,8 @@ static void feed_pending(struct tg_http_conn *c)
 /* The end of input. FIN means "left" unless the answer is complete or the owner says otherwise. */
 static void on_input_end(struct tg_http_conn *c, int rc)
 {
+    if (c->eof && rc == TG_E_EOF)
+        return;
     bool may_finish = rc == TG_E_EOF && c->state == TG_CONN_WAIT && !c->flushed &&
                       (c->answer == TG_ANSWER_ENDED || c->refused || c->cfg->o.half_close_ok);
     if (!may_finish) {
@@ -486,7 +488,7 @@ static void on_readable(struct tg_http_conn *c)
     c->server->stats.bytes_in += (uint64_t)rc;
     if (c->eof)
         return;
-    c->more = c->tls || (size_t)rc == cap; /* OpenSSL may hold bytes that epoll knows nothing of */
+    c->more = (size_t)rc == cap; /* come back without a poll in between */
     feed(c, tg_str_make(buf, (size_t)rc));
 }
 
@@ -576,11 +578,9 @@ static void update_want(struct tg_http_conn *c)
     if (c->state == TG_CONN_WAIT &&
         (c->keep ? c->pending.n >= TG_CONN_PENDING_MAX : c->dropped > TG_CONN_DROP_MAX))
         want = 0;
-    if (c->state == TG_CONN_TLS)
-        want = tg_stream_want_io(c->stream, TG_WANT_READ);
     if (c->out.blocked)
-        want |= tg_stream_want_io(c->stream, TG_WANT_WRITE);
-    tg_stream_want(c->stream, want);
+        want |= TG_WANT_WRITE;
+    tg_stream_want(c->stream, c->tls ? tg_stream_want_io(c->stream, want) : want);
 }
 
 static void on_deadline(struct tg_http_conn *c)

@@ -422,6 +422,16 @@ static void test_every_allocation_fails(void **state)
         one_exchange(i, &count);
 }
 
+/* libuv opens some descriptors once a process; they are not to be counted. */
+static int warm_up(void **state)
+{
+    struct rig r;
+
+    rig_init(&r);
+    rig_fini(&r);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -438,5 +448,5 @@ int main(void)
         cmocka_unit_test(test_socket_refusal_is_seen),
         cmocka_unit_test(test_every_allocation_fails),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, warm_up, NULL);
 }
