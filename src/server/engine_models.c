@@ -174,7 +174,8 @@ void tg_engine_models_sweep(struct tg_gateway_shared *sh)
             continue;
         if (tg_engine_model_status(sh->engine, e->id, &st) == 0 && st.running + st.waiting > 0)
             continue;
-        (void)tg_engine_model_remove(sh->engine, e->id); /* one that is gone is what we want */
+        if (tg_engine_model_remove(sh->engine, e->id) == TG_E_NOMEM)
+            continue; /* tried again next time; one that is gone already is what we want */
         pthread_mutex_lock(&m->lock);
         e->used = false;
         pthread_mutex_unlock(&m->lock);
