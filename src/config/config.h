@@ -22,9 +22,10 @@ struct tg_config_source {
     /* NULL-terminated "NAME=value" strings such as `environ`; NULL: empty. Borrowed for the call.
      */
     const char *const *env;
-    const char
-        *config_file; /* --config; NULL: TOLLGATE_CONFIG, ./tollgate.yaml, ./config/models.yaml */
-    const char *cwd;  /* where relative names start and .env is looked for; NULL: "." */
+    /* --config. NULL: TOLLGATE_CONFIG, ./tollgate.yaml, ./config/models.yaml, or no file at all. */
+    const char *config_file;
+    struct tg_str text; /* the configuration itself, in place of a file; {NULL, 0}: a file */
+    const char *cwd;    /* where relative names start and .env is looked for; NULL: "." */
     const char *const *overrides; /* NULL-terminated "server.port=9000" (--set); NULL: none */
     uint32_t cores;               /* for `workers`; 0: ask the system */
     bool no_dotenv;               /* do not read .env files */

@@ -52,11 +52,29 @@ static int read_config_file(struct tg_conf_load *l, struct tg_str name, struct t
     return tg_conf_note_file(l, path);
 }
 
+/* A configuration that was given as text, in memory of our own: it is wiped after use. */
+static int take_text(struct tg_conf_load *l, struct tg_str *out_text, bool *out_found)
+{
+    if (l->src->text.n > TG_CONF_MAX_FILE_BYTES) {
+        static const struct tg_conf_origin where = {"text", 0, 0};
+        tg_conf_error(l, &where, TG_CONF_NO_KEY, "too big: at most %d bytes are allowed",
+                      TG_CONF_MAX_FILE_BYTES);
+        return 0;
+    }
+    l->file = TG_STR("text");
+    *out_text = tg_arena_dup(&l->scratch, l->src->text);
+    *out_found = true;
+    return out_text->p ? 0 : TG_E_NOMEM;
+}
+
 static int find_config_file(struct tg_conf_load *l, struct tg_str *out_text, bool *out_found)
 {
     static const char *const usual[] = {"tollgate.yaml", "config/models.yaml"};
     struct tg_conf_origin where = {"command line", 0, 0};
     struct tg_str name = tg_str_c(l->src->config_file), key = TG_STR("--config");
+    *out_found = false;
+    if (l->src->text.p)
+        return take_text(l, out_text, out_found);
     if (name.n == 0 && tg_conf_env_get(&l->env, TG_STR("TOLLGATE_CONFIG"), &name, &where))
         key = TG_STR("TOLLGATE_CONFIG");
     if (name.n) {
@@ -66,7 +84,6 @@ static int find_config_file(struct tg_conf_load *l, struct tg_str *out_text, boo
             tg_conf_error(l, &where, key, "there is no file '%.*s'", TG_STR_ARG(name));
         return rc;
     }
-    *out_found = false;
     for (size_t i = 0; i < TG_ARRAY_LEN(usual) && !*out_found; i++) {
         int rc = read_config_file(l, tg_str_c(usual[i]), out_text, out_found);
         if (rc)
@@ -104,7 +121,7 @@ static int read_inputs(struct tg_conf_load *l, struct tg_conf_node **out_root)
         rc = find_config_file(l, &text, &found);
     if (rc || !found)
         return rc;
-    if (!l->src->no_dotenv && !same_dir(l->file_dir, work_dir(l)))
+    if (!l->src->no_dotenv && !l->src->text.p && !same_dir(l->file_dir, work_dir(l)))
         rc = tg_conf_dotenv_load(l, l->file_dir);
     if (rc == 0)
         rc = tg_conf_go_on(tg_conf_yaml_read(l, text, l->file.p, out_root));

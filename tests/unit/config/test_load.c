@@ -386,6 +386,27 @@ static void every_setting_in_the_file_reaches_its_member(void **state)
     assert_int_equal(f->s->n_models, 1);
 }
 
+static void a_configuration_may_be_given_as_text(void **state)
+{
+    struct fixture *f = *state;
+    fx_text(f, "tollgate.yaml", "server: {port: 1}\n");
+    f->src.text = TG_STR("server: {port: 2, workers: x}\n");
+    fx_load(f, NO_ENV);
+    fx_expect_error(f, "text:1:28: error: server.workers: expected a whole number");
+    f->src.text = TG_STR("server: {port: 2}\n");
+    fx_load(f, NO_ENV);
+    fx_expect_ok(f);
+    assert_int_equal(f->s->settings.server.port, 2);
+    f->src.text = TG_STR(""); /* an empty one is one too */
+    fx_load(f, NO_ENV);
+    fx_expect_ok(f);
+    assert_int_equal(f->s->settings.server.port, 8000);
+    static char big[(1 << 20) + 1];
+    f->src.text = tg_str_make(big, sizeof(big));
+    fx_load(f, NO_ENV);
+    fx_expect_error(f, "text: error: too big: at most 1048576 bytes");
+}
+
 static void the_effective_settings_hide_secrets(void **state)
 {
     struct fixture *f = *state;
@@ -428,6 +449,7 @@ int main(void)
         T(names_of_files_start_at_the_configuration_file),
         T(overrides_are_checked),
         T(every_setting_in_the_file_reaches_its_member),
+        T(a_configuration_may_be_given_as_text),
         T(the_effective_settings_hide_secrets),
     };
     return cmocka_run_group_tests_name("config/load", tests, NULL, NULL);
