@@ -122,7 +122,7 @@ static bool put_frame(struct tg_job *j, struct tg_str text, struct tg_buf *frame
     }
     if (text.n == 0 && n == 0)
         return false;
-    if (tg_p_put_text(frames, j->id, text, lp, n) < 0)
+    if (tg_p_put_text(frames, j->id, j->n_generated, text, lp, n) < 0)
         tg_child_die("no memory for a frame");
     atomic_fetch_sub(&j->credit, (long long)tg_p_text_cost(text, lp, n));
     for (uint32_t i = 0; i < n; i++) {

@@ -134,24 +134,28 @@ struct tg_engine_tag {
     uint64_t a, b;
 };
 
-/* A message in a worker's mailbox: deliver() hands it to the client's on_event and frees it. */
+/* A message in a worker's mailbox: deliver() hands it to the client's on_event, which owns it from
+ * then on: tg_engine_event_free(). Until then its strings live and msg.next is the client's. */
 struct tg_engine_event {
     struct tg_msg msg;
     uint64_t request_id;
     struct tg_engine_tag tag;
     enum tg_engine_event_kind kind;
     uint32_t choice;
-    bool last;                      /* DONE, ERROR: nothing follows for the whole request */
-    struct tg_engine_counts counts; /* STARTED: prompt and cached; DONE: all */
-    enum tg_engine_reason reason;   /* DONE */
-    uint32_t stop_index;            /* DONE with STOP_STRING */
-    int err;                        /* ERROR: TG_E_* */
-    int64_t retry_after_ms;         /* ERROR: -1 none */
-    struct tg_str text;             /* TEXT: whole UTF-8 characters; ERROR: for people */
-    uint32_t cost;                  /* TEXT: to be given back with tg_engine_credit() */
+    bool last; /* DONE, ERROR: nothing follows for the whole request */
+    struct tg_engine_counts
+        counts; /* STARTED: prompt and cached; TEXT: completion so far; DONE: all */
+    enum tg_engine_reason reason;             /* DONE */
+    uint32_t stop_index;                      /* DONE with STOP_STRING */
+    int err;                                  /* ERROR: TG_E_* */
+    int64_t retry_after_ms;                   /* ERROR: -1 none */
+    struct tg_str text;                       /* TEXT: whole UTF-8 characters; ERROR: for people */
+    uint32_t cost;                            /* TEXT: to be given back with tg_engine_credit() */
     const struct tg_engine_logprob *logprobs; /* TEXT */
     uint32_t n_logprobs;
 };
+
+void tg_engine_event_free(struct tg_engine_event *ev); /* NULL is allowed */
 
 /* ---- the host ---- */
 
@@ -169,10 +173,9 @@ int tg_engine_host_new(const struct tg_engine_host_opts *opts,
  * running get ERROR SHUTTING_DOWN. The workers' mailboxes must outlive this call. */
 void tg_engine_host_free(struct tg_engine_host *h);
 
-/* Registers a worker: on_event runs on the mailbox's thread with the mailbox's ctx and borrows the
- * event for the call. TG_E_FULL. */
+/* Registers a worker: on_event runs on the mailbox's thread with the mailbox's ctx. TG_E_FULL. */
 int tg_engine_client_add(struct tg_engine_host *h, struct tg_mailbox *inbox,
-                         void (*on_event)(void *ctx, const struct tg_engine_event *ev),
+                         void (*on_event)(void *ctx, struct tg_engine_event *ev),
                          uint32_t *out_client) TG_WARN_UNUSED;
 
 /* Adds a model; nothing is loaded until load_at_boot, the first request, or a load command.

@@ -24,7 +24,7 @@ enum {
 
 struct client { /* written once, before its number is known to anyone */
     struct tg_mailbox *inbox;
-    void (*on_event)(void *ctx, const struct tg_engine_event *ev);
+    void (*on_event)(void *ctx, struct tg_engine_event *ev);
 };
 
 struct backlog { /* events that found a client's inbox full */
@@ -34,7 +34,7 @@ struct backlog { /* events that found a client's inbox full */
 /* A worker's event: the message, its text and its probabilities in one piece. */
 struct box {
     struct tg_engine_event ev;
-    void (*on_event)(void *ctx, const struct tg_engine_event *ev);
+    void (*on_event)(void *ctx, struct tg_engine_event *ev);
     struct tg_arena arena;
 };
 
@@ -95,7 +95,12 @@ static void box_deliver(struct tg_msg *m, void *ctx)
 {
     struct box *b = tg_container_of(m, struct box, ev.msg);
     b->on_event(ctx, &b->ev);
-    box_free(m);
+}
+
+void tg_engine_event_free(struct tg_engine_event *ev)
+{
+    if (ev)
+        box_free(&ev->msg);
 }
 
 static const struct tg_engine_logprob *copy_logprobs(struct tg_arena *a,
@@ -527,7 +532,7 @@ void tg_engine_credit(struct tg_engine_host *h, uint64_t request_id, uint32_t ch
 }
 
 int tg_engine_client_add(struct tg_engine_host *h, struct tg_mailbox *inbox,
-                         void (*on_event)(void *ctx, const struct tg_engine_event *ev),
+                         void (*on_event)(void *ctx, struct tg_engine_event *ev),
                          uint32_t *out_client)
 {
     pthread_mutex_lock(&h->lock);

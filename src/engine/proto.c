@@ -344,10 +344,11 @@ static void put_logprob(struct tg_buf *b, const struct tg_engine_logprob *lp)
     tg_put_f32(b, lp->logprob);
 }
 
-int tg_p_put_text(struct tg_buf *b, uint64_t id, struct tg_str text,
+int tg_p_put_text(struct tg_buf *b, uint64_t id, uint32_t tokens, struct tg_str text,
                   const struct tg_engine_logprob *lp, uint32_t n_lp)
 {
     size_t at = tg_frame_begin(b, TG_FR_TEXT, id);
+    tg_put_u32(b, tokens);
     tg_put_str(b, text);
     tg_put_u32(b, n_lp);
     for (uint32_t i = 0; i < n_lp; i++) {
@@ -378,10 +379,11 @@ static struct tg_engine_logprob get_logprob(struct tg_cursor *c)
     return lp;
 }
 
-int tg_p_get_text(struct tg_str payload, struct tg_arena *a, struct tg_str *out_text,
-                  const struct tg_engine_logprob **out_lp, uint32_t *out_n)
+int tg_p_get_text(struct tg_str payload, struct tg_arena *a, uint32_t *out_tokens,
+                  struct tg_str *out_text, const struct tg_engine_logprob **out_lp, uint32_t *out_n)
 {
     struct tg_cursor c = tg_cursor_make(payload);
+    uint32_t tokens = tg_get_u32(&c);
     struct tg_str text = tg_get_str(&c);
     uint32_t n = tg_get_u32(&c);
     struct tg_engine_logprob *v = NULL;
@@ -399,6 +401,7 @@ int tg_p_get_text(struct tg_str payload, struct tg_arena *a, struct tg_str *out_
         return TG_E_NOMEM;
     if (!tg_cursor_done(&c))
         return TG_E_INVALID_ARG;
+    *out_tokens = tokens;
     *out_text = text;
     *out_lp = v;
     *out_n = n;

@@ -74,7 +74,8 @@ int tg_p_put_error(struct tg_buf *b, enum tg_frame_type type, uint64_t id, int e
                    struct tg_str text) TG_WARN_UNUSED;
 int tg_p_put_started(struct tg_buf *b, uint64_t id, uint32_t prompt,
                      uint32_t cached) TG_WARN_UNUSED;
-int tg_p_put_text(struct tg_buf *b, uint64_t id, struct tg_str text,
+/* `tokens`: generated so far. */
+int tg_p_put_text(struct tg_buf *b, uint64_t id, uint32_t tokens, struct tg_str text,
                   const struct tg_engine_logprob *lp, uint32_t n_lp) TG_WARN_UNUSED;
 /* What a TEXT frame takes of a request's credit: about its bytes in the worker's memory. */
 uint64_t tg_p_text_cost(struct tg_str text, const struct tg_engine_logprob *lp, uint32_t n_lp);
@@ -90,8 +91,9 @@ int tg_p_get_ready(struct tg_str payload, struct tg_p_ready *out) TG_WARN_UNUSED
 int tg_p_get_error(struct tg_str payload, int *out_err, struct tg_str *out_text) TG_WARN_UNUSED;
 int tg_p_get_started(struct tg_str payload, uint32_t *out_prompt,
                      uint32_t *out_cached) TG_WARN_UNUSED;
-int tg_p_get_text(struct tg_str payload, struct tg_arena *a, struct tg_str *out_text,
-                  const struct tg_engine_logprob **out_lp, uint32_t *out_n) TG_WARN_UNUSED;
+int tg_p_get_text(struct tg_str payload, struct tg_arena *a, uint32_t *out_tokens,
+                  struct tg_str *out_text, const struct tg_engine_logprob **out_lp,
+                  uint32_t *out_n) TG_WARN_UNUSED;
 int tg_p_get_done(struct tg_str payload, struct tg_p_done *out) TG_WARN_UNUSED;
 int tg_p_get_beat(struct tg_str payload, struct tg_p_beat *out) TG_WARN_UNUSED;
 

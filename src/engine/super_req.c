@@ -249,7 +249,8 @@ static int on_text(struct tg_super *s, struct tg_ereq *r, struct tg_str payload)
     struct tg_engine_event ev = event_of(r, TG_ENGINE_EV_TEXT);
     struct tg_arena a;
     tg_arena_init(&a, TEXT_ARENA_BYTES, TEXT_ARENA_MAX_BYTES);
-    int rc = tg_p_get_text(payload, &a, &ev.text, &ev.logprobs, &ev.n_logprobs);
+    int rc = tg_p_get_text(payload, &a, &ev.counts.completion_tokens, &ev.text, &ev.logprobs,
+                           &ev.n_logprobs);
     if (rc == 0) {
         ev.cost = (uint32_t)tg_p_text_cost(ev.text, ev.logprobs, ev.n_logprobs);
         s->env->emit(s->env->ctx, r->group->client, &ev, NULL);
