@@ -95,7 +95,8 @@ static void on_poll(uv_poll_t *h, int status, int events)
     tg_stream_signal(&t->s, t->tls ? tg_tls_map_ready(t->tls, bits) : bits);
 }
 
-/* An error report stopped the polling, yet the socket has nothing to tell: begin again. */
+/* An error report stopped the polling, yet the error did not show: bytes came before it, or it was
+ * none. Begin again. */
 static void rearm_lost(struct tcp_stream *t)
 {
     int need = needed(t);
@@ -119,6 +120,7 @@ int tg_tcp_recv(struct tcp_stream *t, void *buf, size_t cap)
     while (n < 0 && errno == EINTR);
     if (n > 0) {
         t->drained = t->is_tcp && (size_t)n < cap;
+        rearm_lost(t);
         return (int)n;
     }
     if (n == 0) {

@@ -95,6 +95,12 @@ static inline int count_fds(void)
     return n;
 }
 
+/* An iovec on a literal. */
+static inline struct iovec iov_of(const char *text)
+{
+    return (struct iovec){(char *)(uintptr_t)text, strlen(text)};
+}
+
 /* An owner that only counts. */
 struct counter {
     struct tg_task task;
