@@ -73,11 +73,24 @@ static void check_later(struct tg_conf_load *l, struct tg_str name,
     }
 }
 
+/* Other parts of the program read these, and Kubernetes makes the last two kinds for a service that
+ * is named tollgate. */
+static bool is_not_a_setting(struct tg_str name)
+{
+    static const char *const others[] = {"TOLLGATE_CONFIG", "TOLLGATE_API_KEY",
+                                         "TOLLGATE_LLAMA_DIR", "TOLLGATE_BIN", "TOLLGATE_PORT"};
+    for (size_t i = 0; i < TG_ARRAY_LEN(others); i++)
+        if (tg_str_eq(name, tg_str_c(others[i])))
+            return true;
+    return tg_str_starts(name, TG_STR("TOLLGATE_PORT_")) ||
+           tg_str_starts(name, TG_STR("TOLLGATE_SERVICE_"));
+}
+
 /* A variable that begins with TOLLGATE_ is ours, so it has to be one that we know. */
 static void check_ours(struct tg_conf_load *l, struct tg_str name,
                        const struct tg_conf_origin *where)
 {
-    if (!tg_str_starts(name, TG_STR("TOLLGATE_")) || tg_str_eq(name, TG_STR("TOLLGATE_CONFIG")))
+    if (!tg_str_starts(name, TG_STR("TOLLGATE_")) || is_not_a_setting(name))
         return;
     char best[160] = "", buf[160];
     unsigned limit = 4;

@@ -260,7 +260,9 @@ static void harmless_ones_are_warned_about(void **state)
             fail_msg("%.*s lacks %s", TG_STR_ARG(fx_report(f)), warnings[i].report);
         assert_lacks(fx_report(f), "canary");
     }
-    fx_load(f, ENV("REDIS_URL=", "MAX_REQUESTS_PER_MINUTE=", "TOLLGATE_XYZZY="));
+    fx_load(f, ENV("REDIS_URL=", "MAX_REQUESTS_PER_MINUTE=", "TOLLGATE_XYZZY=",
+                   "TOLLGATE_PORT=tcp://10.0.0.1:8000", "TOLLGATE_PORT_8000_TCP_PORT=8000",
+                   "TOLLGATE_SERVICE_HOST=10.0.0.1", "TOLLGATE_API_KEY=x"));
     fx_expect_ok(f);
     assert_int_equal(f->report.n_warnings, 0);
 }
