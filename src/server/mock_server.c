@@ -305,7 +305,7 @@ static int parse(struct mock_conn *c)
     struct tg_h1_event ev;
     int rc = c->parser ? 0 : begin_request(c);
     bool complete = false;
-    while (rc >= 0 && !complete && in.n && (rc = tg_h1_next(c->parser, &in, &ev)) > 0) {
+    while (rc >= 0 && !complete && (rc = tg_h1_next(c->parser, &in, &ev)) > 0) {
         if (ev.kind == TG_H1_HEAD) {
             c->head = ev.head;
             if (ev.head->expect_continue)
