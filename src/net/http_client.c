@@ -120,6 +120,8 @@ static void origin_set(struct tg_http_origin *o, const struct tg_http_origin_opt
     struct tg_tls_ctx *old = o->tls;
 
     o->tls = opts->https ? tg_tls_ref(opts->tls) : NULL;
+    if (old && old != o->tls)
+        origin_close_idle(o); /* they were verified by other rules */
     tg_tls_unref(old);
     o->max_conns = opts->max_conns ? opts->max_conns : 4096;
     o->max_connecting = opts->max_connecting ? opts->max_connecting : 64;
@@ -155,12 +157,28 @@ static struct tg_http_origin *origin_new(struct tg_http_client *c,
     return o;
 }
 
+/* These go into a CONNECT request as they are. */
+static bool is_plain(struct tg_str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
+            return false;
+    return true;
+}
+
+static bool opts_are_sane(const struct tg_http_origin_opts *opts)
+{
+    return opts->host.n > 0 && opts->host.n <= 255 && opts->proxy_host.n <= 255 &&
+           opts->proxy_auth.n <= 1024 && is_plain(opts->host) && is_plain(opts->proxy_host) &&
+           is_plain(opts->proxy_auth) && (!opts->https || opts->tls);
+}
+
 int tg_http_origin_get(struct tg_http_client *c, const struct tg_http_origin_opts *opts,
                        struct tg_http_origin **out)
 {
     struct tg_buf key;
 
-    if (opts->host.n == 0 || opts->host.n > 255 || (opts->https && !opts->tls))
+    if (!opts_are_sane(opts))
         return TG_E_INVALID_ARG;
     int rc = make_key(opts, &key);
     if (rc < 0) {

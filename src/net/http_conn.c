@@ -265,7 +265,7 @@ static int begin_message(struct tg_http_conn *c)
     if (!req)
         return TG_E_NOMEM;
     tg_arena_init(&req->arena, TG_CONN_REQ_ARENA, TG_CONN_REQ_ARENA_MAX);
-    tg_buf_init(&req->body, (size_t)c->cfg->o.max_body_bytes);
+    tg_buf_init(&req->body, c->cfg->o.max_body_bytes ? (size_t)c->cfg->o.max_body_bytes : SIZE_MAX);
     req->reading = c;
     c->req = req;
     c->req_ours = true;

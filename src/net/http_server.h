@@ -64,7 +64,7 @@ struct tg_http_server_ops {
 
 struct tg_http_server_opts {
     struct tg_h1_limits limits;
-    uint64_t max_body_bytes;       /* 20 MB */
+    uint64_t max_body_bytes;       /* 20 MB; 0: no limit */
     uint32_t header_timeout_ms;    /* 10,000: from the first byte of a head to its end */
     uint32_t body_min_bytes_per_s; /* 1,024, judged in windows of body_grace_ms */
     uint32_t body_grace_ms;        /* 10,000 */

@@ -379,7 +379,7 @@ static void test_big_request(void **state)
 /* The answer comes, and the upstream hangs up, while the request is still on its way. */
 static void test_early_answer(void **state)
 {
-    for (int closes = 0; closes < 3; closes++) {
+    for (int closes = 0; closes < 4; closes++) {
         struct crig r;
         struct upc c;
         struct caller k;
@@ -395,6 +395,8 @@ static void test_early_answer(void **state)
             shutdown(c.fd, SHUT_WR);
         if (closes == 2)
             shutdown(c.fd, SHUT_RDWR);
+        if (closes == 3)
+            upc_close(&c); /* with unread bytes: that is a reset */
         expect_ok(&k, 413, "big");
         assert_int_equal(k.sent, 0);
         caller_free(&k);

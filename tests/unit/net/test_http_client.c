@@ -27,6 +27,11 @@ static void test_defaults_and_keys(void **state)
     o = r.oo;
     o.host = TG_STR("");
     assert_int_equal(tg_http_origin_get(r.client, &o, &c), TG_E_INVALID_ARG);
+    o.host = TG_STR("a\r\nb");
+    assert_int_equal(tg_http_origin_get(r.client, &o, &c), TG_E_INVALID_ARG);
+    o.host = TG_STR("a");
+    o.proxy_auth = TG_STR("Basic x\r\nHost: evil");
+    assert_int_equal(tg_http_origin_get(r.client, &o, &c), TG_E_INVALID_ARG);
     crig_fini(&r);
 }
 
@@ -426,7 +431,7 @@ static void test_no_leaks(void **state)
 }
 
 /* Every allocation of a call fails in turn: an error, never a crash, nothing left. */
-static int one_call(uint64_t fail_at, uint64_t *out_count)
+static int one_call(uint64_t fail_at, int sticky, uint64_t *out_count)
 {
     struct crig r;
     struct caller k;
@@ -450,7 +455,7 @@ static int one_call(uint64_t fail_at, uint64_t *out_count)
     c.loop = r.loop;
     tg_buf_init(&c.got, 1 << 20);
     assert_int_equal(tg_buf_reserve(&c.got, 1000), 0);
-    tg_alloc_fail_at(fail_at, 0);
+    tg_alloc_fail_at(fail_at, sticky);
     rc = tg_http_origin_get(r.client, &r.oo, &r.origin);
     if (rc == 0)
         rc = tg_http_call_start(r.origin, &o, &k.task, &k.call);
@@ -490,15 +495,17 @@ static void test_every_allocation_fails(void **state)
 {
     uint64_t count, n;
 
-    assert_int_equal(one_call(0, &n), 0);
+    assert_int_equal(one_call(0, 0, &n), 0);
     assert_in_range(n, 4, 100);
-    int failed = 0;
-    for (uint64_t i = 1; i <= n; i++) {
-        int rc = one_call(i, &count);
-        assert_true(rc <= 0); /* never stuck */
-        failed += rc < 0;
+    for (int sticky = 0; sticky < 2; sticky++) {
+        int failed = 0;
+        for (uint64_t i = 1; i <= n; i++) {
+            int rc = one_call(i, sticky, &count);
+            assert_true(rc <= 0); /* never stuck */
+            failed += rc < 0;
+        }
+        assert_true(failed > 3);
     }
-    assert_true(failed > 3);
 }
 
 int main(void)

@@ -748,6 +748,53 @@ static void test_half_close_after_answer(void **state)
     rig_fini(&r);
 }
 
+/* Leaving after the whole answer is no loss: nothing but FLUSHED is told. */
+static void keep(struct handler *h, unsigned events) {}
+
+static void test_client_leaves_after_answer(void **state)
+{
+    struct rig r;
+    struct peer p;
+
+    rig_init(&r);
+    r.at_events = keep;
+    rig_connect(&r, &p, 0, 0);
+    peer_send(&p, POST_HI);
+    settle(r.loop);
+    answer_text(r.last->conn, 200, "all");
+    settle(r.loop);
+    peer_close(&p);
+    settle(r.loop);
+    assert_int_equal(tg_http_server_stats(r.server)->open, 0);
+    assert_int_equal(r.last->seen, TG_CONN_BODY_DONE | TG_CONN_FLUSHED);
+    handler_free(r.last);
+    peer_fini(&p);
+    rig_fini(&r);
+}
+
+/* The next request waits until the handler of the last one has detached. */
+static void test_next_request_waits_for_detach(void **state)
+{
+    struct rig r;
+    struct peer p;
+
+    rig_init(&r);
+    r.at_events = keep;
+    rig_connect(&r, &p, 0, 0);
+    peer_send(&p, POST_HI GET_A);
+    settle(r.loop);
+    answer_text(r.last->conn, 200, "one");
+    settle(r.loop);
+    assert_int_equal(r.requests, 1);
+    r.at_events = NULL;
+    handler_free(r.last);
+    settle(r.loop);
+    assert_int_equal(r.requests, 2);
+    assert_true(peer_has(&p, "\r\n\r\nGET /a "));
+    peer_fini(&p);
+    rig_fini(&r);
+}
+
 /* The handler detaches in the middle of its answer: the client sees a cut one. */
 static void test_detach_in_answer(void **state)
 {
@@ -816,6 +863,8 @@ int main(void)
         cmocka_unit_test(test_half_close_pipelined),
         cmocka_unit_test(test_half_close_then_reset),
         cmocka_unit_test(test_half_close_after_answer),
+        cmocka_unit_test(test_client_leaves_after_answer),
+        cmocka_unit_test(test_next_request_waits_for_detach),
         cmocka_unit_test(test_detach_in_answer),
         cmocka_unit_test(test_connection_close),
     };

@@ -378,7 +378,7 @@ static void test_socket_refusal_is_seen(void **state)
 
 /* ---- every allocation fails in turn ---- */
 
-static void one_exchange(uint64_t fail_at, uint64_t *out_count)
+static void one_exchange(uint64_t fail_at, int sticky, uint64_t *out_count)
 {
     struct rig r;
     struct peer p;
@@ -396,7 +396,7 @@ static void one_exchange(uint64_t fail_at, uint64_t *out_count)
     peer_send_n(&p, body, sizeof body);
     peer_send(&p, "\r\n0\r\n\r\n");
     peer_send(&p, POST_HI);
-    tg_alloc_fail_at(fail_at, 0);
+    tg_alloc_fail_at(fail_at, sticky);
     int rc = tg_http_server_accept_stream(r.server, a);
     settle(r.loop);
     *out_count = tg_alloc_count();
@@ -416,10 +416,11 @@ static void test_every_allocation_fails(void **state)
 {
     uint64_t n, count;
 
-    one_exchange(0, &n);
+    one_exchange(0, 0, &n);
     assert_in_range(n, 8, 500);
-    for (uint64_t i = 1; i <= n; i++)
-        one_exchange(i, &count);
+    for (int sticky = 0; sticky < 2; sticky++)
+        for (uint64_t i = 1; i <= n; i++)
+            one_exchange(i, sticky, &count);
 }
 
 /* libuv opens some descriptors once a process; they are not to be counted. */

@@ -141,6 +141,31 @@ static void test_tls_exchange(void **state)
     trig_fini(&t);
 }
 
+/* A reload that brings other rules of verification must not go on with connections made by the old.
+ */
+static void test_new_context_closes_idle(void **state)
+{
+    struct trig t;
+    struct caller k;
+    struct tg_tls_ctx *strict;
+    struct tg_fail fail = {0};
+
+    trig_init(&t, cert_path, cert_path, TG_STR("127.0.0.1"));
+    caller_start(&k, &t.c);
+    expect_ok(&k, 200, "POST /v1 body");
+    caller_free(&k);
+    assert_int_equal(tg_http_client_stats(t.c.client)->idle, 1);
+    assert_int_equal(tg_tls_client_new(NULL, &strict, &fail), 0);
+    t.c.oo.tls = strict;
+    crig_origin(&t.c);
+    assert_int_equal(tg_http_client_stats(t.c.client)->idle, 0);
+    caller_start(&k, &t.c);
+    expect_err(&k, TG_E_UPSTREAM_TLS);
+    caller_free(&k);
+    tg_tls_unref(strict);
+    trig_fini(&t);
+}
+
 static void test_tls_big_both_ways(void **state)
 {
     struct trig t;
@@ -363,10 +388,10 @@ static void test_tls_through_proxy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tls_exchange),      cmocka_unit_test(test_tls_big_both_ways),
-        cmocka_unit_test(test_verification),      cmocka_unit_test(test_not_tls),
-        cmocka_unit_test(test_server_handshake),  cmocka_unit_test(test_cancel_over_tls),
-        cmocka_unit_test(test_tls_through_proxy),
+        cmocka_unit_test(test_tls_exchange),      cmocka_unit_test(test_new_context_closes_idle),
+        cmocka_unit_test(test_tls_big_both_ways), cmocka_unit_test(test_verification),
+        cmocka_unit_test(test_not_tls),           cmocka_unit_test(test_server_handshake),
+        cmocka_unit_test(test_cancel_over_tls),   cmocka_unit_test(test_tls_through_proxy),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
 }
