@@ -455,47 +455,50 @@ static void on_start(struct ctx *c, const struct members *m)
     c->sink->on_event(c->sink, &ev);
 }
 
-static TG_COLD int on_error(struct ctx *c, const struct members *m, struct tg_fail *fail)
+static TG_COLD int on_error(struct ctx *c, const struct members *m)
 {
     struct tg_openai_error e;
+    struct tg_fail fail;
     if (!tg_openai_find_error(tg_json_root(c->doc), &e))
-        return tg_fail_set(fail, TG_E_UPSTREAM_INVALID,
-                           "the provider's answer could not be understood");
+        return tg_openai_broken(c->d, c->sink, TG_E_UPSTREAM_INVALID,
+                                "the provider's answer could not be understood");
     on_usage(c, m);
-    tg_openai_set_fail(e.status, &e, fail);
-    return fail->err;
+    tg_fail_clear(&fail);
+    tg_openai_set_fail(e.status, &e, &fail);
+    return tg_openai_emit_error(c->d, c->sink, &fail);
 }
 
-static TG_COLD int failed(int err, struct tg_fail *fail)
+static TG_COLD int failed(struct ctx *c)
 {
-    if (err == TG_E_NOMEM)
-        return tg_fail_set(fail, err, "not enough memory for the provider's answer");
-    return tg_fail_set(fail, err, "the provider's answer has too many choices or tool calls");
+    return tg_openai_broken(c->d, c->sink, c->err,
+                            c->err == TG_E_NOMEM
+                                ? "not enough memory for the provider's answer"
+                                : "the provider's answer has too many choices or tool calls");
 }
 
-int tg_openai_on_json(struct tg_openai_dec *d, struct tg_json_doc *doc, struct tg_sink *sink,
-                      struct tg_fail *fail)
+int tg_openai_on_json(struct tg_openai_dec *d, struct tg_json_doc *doc, struct tg_sink *sink)
 {
     struct ctx c = {.d = d, .doc = doc, .sink = sink};
     struct members m = {0};
     find_members(tg_json_root(doc), &m);
-    if (tg_unlikely(!tg_json_is_nil(m.error) || tg_json_str_is(m.object, TG_STR("error"))))
-        return on_error(&c, &m, fail);
-    bool usage_only = tg_json_is_obj(m.usage) && tg_json_count(m.choices) == 0;
+    if (tg_unlikely(!tg_json_is_nil(m.error) ||
+                    (m.object && tg_json_str_is(m.object, TG_STR("error")))))
+        return on_error(&c, &m);
+    bool usage_only = m.usage && tg_json_is_obj(m.usage) && tg_json_count(m.choices) == 0;
     /* A chunk without choices is fine when it has something else to say (Azure's filter results,
      * usage); an answer without them is none. */
     if (tg_unlikely(!tg_json_is_arr(m.choices) && !usage_only)) {
         if (d->mode == TG_OPENAI_BODY || !d->started)
-            return on_error(&c, &m, fail);
+            return on_error(&c, &m);
     }
-    if (!d->started)
+    if (tg_unlikely(!d->started))
         on_start(&c, &m);
     struct tg_json_iter it = tg_json_iter(tg_json_is_arr(m.choices) ? m.choices : NULL);
     while (!c.err && tg_json_next(&it))
         on_choice(&c, it.value, it.index);
     if (tg_unlikely(c.err))
-        return failed(c.err, fail);
-    if (m.usage || m.x_groq)
+        return failed(&c);
+    if (!tg_json_is_nil(m.usage) || m.x_groq)
         on_usage(&c, &m);
     return usage_only ? 1 : 0;
 }

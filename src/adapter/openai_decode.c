@@ -57,7 +57,9 @@ static void release(struct tg_openai_dec *d)
     tg_arena_fini(&d->scratch);
 }
 
-static int emit_error(struct tg_openai_dec *d, struct tg_sink *sink, const struct tg_fail *fail)
+/* struct tg_fail is large: it lives only in functions off the path of ordinary events. */
+TG_COLD int tg_openai_emit_error(struct tg_openai_dec *d, struct tg_sink *sink,
+                                 const struct tg_fail *fail)
 {
     struct tg_event ev = {.kind = TG_EV_ERROR, .fail = fail};
     d->mode = TG_OPENAI_OVER;
@@ -65,12 +67,13 @@ static int emit_error(struct tg_openai_dec *d, struct tg_sink *sink, const struc
     return fail->err;
 }
 
-static TG_COLD int broken(struct tg_openai_dec *d, struct tg_sink *sink, int err, const char *text)
+TG_COLD int tg_openai_broken(struct tg_openai_dec *d, struct tg_sink *sink, int err,
+                             const char *text)
 {
     struct tg_fail fail;
     tg_fail_clear(&fail);
     tg_fail_set(&fail, err, "%s", text);
-    return emit_error(d, sink, &fail);
+    return tg_openai_emit_error(d, sink, &fail);
 }
 
 static int emit_end(struct tg_openai_dec *d, struct tg_sink *sink)
@@ -87,8 +90,8 @@ static int memory_or_invalid(struct tg_openai_dec *d, struct tg_sink *sink, int 
                              const char *text)
 {
     if (err == TG_E_NOMEM)
-        return broken(d, sink, err, "not enough memory for the provider's answer");
-    return broken(d, sink, TG_E_UPSTREAM_INVALID, text);
+        return tg_openai_broken(d, sink, err, "not enough memory for the provider's answer");
+    return tg_openai_broken(d, sink, TG_E_UPSTREAM_INVALID, text);
 }
 
 /* ---- streams ---- */
@@ -102,30 +105,29 @@ static void raw(struct tg_openai_dec *d, struct tg_sink *sink, struct tg_str byt
 static int on_done(struct tg_openai_dec *d, const struct tg_sse_event *ev, struct tg_sink *sink)
 {
     if (!d->started)
-        return broken(d, sink, TG_E_UPSTREAM_INVALID, "the provider sent an empty stream");
+        return tg_openai_broken(d, sink, TG_E_UPSTREAM_INVALID,
+                                "the provider sent an empty stream");
     raw(d, sink, ev->raw, false);
     return emit_end(d, sink);
 }
 
 static int on_data(struct tg_openai_dec *d, const struct tg_sse_event *ev, struct tg_sink *sink)
 {
-    struct tg_fail fail;
     struct tg_json_doc *doc;
     tg_arena_reset(&d->scratch);
     int rc = tg_openai_parse(d, ev->data, &doc);
     if (rc)
         return memory_or_invalid(d, sink, rc, "the provider's stream holds invalid JSON");
-    tg_fail_clear(&fail);
-    rc = tg_openai_on_json(d, doc, sink, &fail);
+    rc = tg_openai_on_json(d, doc, sink);
     if (rc < 0)
-        return emit_error(d, sink, &fail);
+        return rc;
     raw(d, sink, ev->raw, rc == 1 && d->resp.hide_usage);
     return 0;
 }
 
 /* `event: error` whose data is not an error object of its own. */
-static int on_error_event(struct tg_openai_dec *d, const struct tg_sse_event *ev,
-                          struct tg_sink *sink)
+static TG_COLD int on_error_event(struct tg_openai_dec *d, const struct tg_sse_event *ev,
+                                  struct tg_sink *sink)
 {
     struct tg_fail fail;
     struct tg_json_doc *doc;
@@ -135,7 +137,7 @@ static int on_error_event(struct tg_openai_dec *d, const struct tg_sse_event *ev
         e.message = TG_STR("");
     tg_fail_clear(&fail);
     tg_openai_set_fail(e.status, &e, &fail);
-    return emit_error(d, sink, &fail);
+    return tg_openai_emit_error(d, sink, &fail);
 }
 
 static int on_sse(struct tg_openai_dec *d, const struct tg_sse_event *ev, struct tg_sink *sink)
@@ -162,7 +164,7 @@ static int sse_bytes(struct tg_openai_dec *d, struct tg_str in, struct tg_sink *
             return rc;
     }
     if (rc == TG_E_UPSTREAM_TOO_LARGE)
-        return broken(d, sink, rc, "an event of the provider's stream is too large");
+        return tg_openai_broken(d, sink, rc, "an event of the provider's stream is too large");
     return rc ? memory_or_invalid(d, sink, rc, "the provider's stream is malformed") : 0;
 }
 
@@ -172,7 +174,8 @@ static int body_bytes(struct tg_openai_dec *d, struct tg_str in, struct tg_sink 
 {
     int rc = tg_buf_str_add(&d->body, in);
     if (rc == TG_E_FULL)
-        return broken(d, sink, TG_E_UPSTREAM_TOO_LARGE, "the provider's answer is too large");
+        return tg_openai_broken(d, sink, TG_E_UPSTREAM_TOO_LARGE,
+                                "the provider's answer is too large");
     return rc ? memory_or_invalid(d, sink, rc, "") : 0;
 }
 
@@ -197,16 +200,14 @@ static int raw_as_stream(struct tg_openai_dec *d, struct tg_json_doc *doc, struc
 static int finish_body(struct tg_openai_dec *d, struct tg_sink *sink)
 {
     struct tg_json_doc *doc;
-    struct tg_fail fail;
     tg_arena_reset(&d->scratch);
     struct tg_str text = tg_str_trim(tg_buf_str(&d->body));
     int rc = tg_openai_parse(d, text, &doc);
     if (rc)
         return memory_or_invalid(d, sink, rc, "the provider's answer is not valid JSON");
-    tg_fail_clear(&fail);
-    rc = tg_openai_on_json(d, doc, sink, &fail);
+    rc = tg_openai_on_json(d, doc, sink);
     if (rc < 0)
-        return emit_error(d, sink, &fail);
+        return rc;
     rc = 0;
     if (d->resp.tap && d->resp.stream)
         rc = raw_as_stream(d, doc, sink);
@@ -236,13 +237,15 @@ static int sniff(struct tg_openai_dec *d, struct tg_str *in, struct tg_sink *sin
         return rc;
     char c = in->p[0];
     if (c == '<')
-        return broken(d, sink, TG_E_UPSTREAM_INVALID, "the provider answered with a web page");
+        return tg_openai_broken(d, sink, TG_E_UPSTREAM_INVALID,
+                                "the provider answered with a web page");
     if (c == '{' || c == '[') {
         d->mode = TG_OPENAI_BODY;
         return 0;
     }
     if (!d->resp.stream)
-        return broken(d, sink, TG_E_UPSTREAM_INVALID, "the provider's answer is not JSON");
+        return tg_openai_broken(d, sink, TG_E_UPSTREAM_INVALID,
+                                "the provider's answer is not JSON");
     d->mode = TG_OPENAI_SSE;
     if (!d->body.n)
         return 0;
@@ -256,7 +259,8 @@ int tg_openai_on_bytes(void *state, struct tg_str in, struct tg_sink *sink)
     struct tg_openai_dec *d = state;
     int rc = 0;
     if (tg_unlikely(d->encoded && d->mode == TG_OPENAI_SNIFF))
-        rc = broken(d, sink, TG_E_UPSTREAM_INVALID, "the provider's answer is compressed");
+        rc =
+            tg_openai_broken(d, sink, TG_E_UPSTREAM_INVALID, "the provider's answer is compressed");
     if (d->mode == TG_OPENAI_SNIFF)
         rc = sniff(d, &in, sink);
     if (!rc && d->mode == TG_OPENAI_SSE)
@@ -287,7 +291,7 @@ static int finish_stream(struct tg_openai_dec *d, bool clean, struct tg_sink *si
     }
     if (clean && !tg_sse_pending(&d->sse) && d->n_choices && d->n_finished == d->n_choices)
         return emit_end(d, sink);
-    return broken(d, sink, TG_E_UPSTREAM_INCOMPLETE, "the provider's stream broke off");
+    return tg_openai_broken(d, sink, TG_E_UPSTREAM_INCOMPLETE, "the provider's stream broke off");
 }
 
 int tg_openai_on_end(void *state, bool clean, struct tg_sink *sink)
@@ -299,9 +303,9 @@ int tg_openai_on_end(void *state, bool clean, struct tg_sink *sink)
     else if (d->mode == TG_OPENAI_BODY && clean)
         rc = finish_body(d, sink);
     else if (d->mode == TG_OPENAI_SNIFF && clean)
-        rc = broken(d, sink, TG_E_UPSTREAM_INVALID, "the provider's answer is empty");
+        rc = tg_openai_broken(d, sink, TG_E_UPSTREAM_INVALID, "the provider's answer is empty");
     else if (d->mode != TG_OPENAI_OVER)
-        rc = broken(d, sink, TG_E_UPSTREAM_INCOMPLETE, "the provider's answer broke off");
+        rc = tg_openai_broken(d, sink, TG_E_UPSTREAM_INCOMPLETE, "the provider's answer broke off");
     release(d);
     return rc;
 }

@@ -90,9 +90,12 @@ int tg_openai_on_end(void *state, bool clean, struct tg_sink *sink);
 void tg_openai_fini(void *state);
 
 /* One JSON document of the answer: chunk or whole answer. 0; 1: it was a usage-only chunk;
- * negative: broken, with fail set. Emits everything but terminal events. */
-int tg_openai_on_json(struct tg_openai_dec *d, struct tg_json_doc *doc, struct tg_sink *sink,
-                      struct tg_fail *fail) TG_WARN_UNUSED;
+ * negative: broken, and ERROR was emitted. Emits no other terminal event. */
+int tg_openai_on_json(struct tg_openai_dec *d, struct tg_json_doc *doc,
+                      struct tg_sink *sink) TG_WARN_UNUSED;
+/* The ERROR event; the stream is over. Returns fail->err. */
+int tg_openai_emit_error(struct tg_openai_dec *d, struct tg_sink *sink, const struct tg_fail *fail);
+int tg_openai_broken(struct tg_openai_dec *d, struct tg_sink *sink, int err, const char *text);
 /* Closes what is open and gives choices without a finish one. For the end of a good answer. */
 void tg_openai_close_choices(struct tg_openai_dec *d, struct tg_sink *sink);
 void tg_openai_free_choices(struct tg_openai_dec *d);
