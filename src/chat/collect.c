@@ -57,17 +57,21 @@ static int find_choice(struct tg_collect *c, uint32_t index, struct tg_collect_c
     return 0;
 }
 
-static int find_part(struct tg_collect_choice *ch, uint32_t part, struct tg_collect_part **out)
+static int find_part(struct tg_collect *c, struct tg_collect_choice *ch, uint32_t part,
+                     struct tg_collect_part **out)
 {
     if (part >= TG_COLLECT_MAX_PARTS)
         return TG_E_UPSTREAM_TOO_LARGE;
     while (ch->n_parts <= part) {
+        if (c->n_parts >= TG_COLLECT_MAX_ALL)
+            return TG_E_UPSTREAM_TOO_LARGE;
         void *items = ch->parts;
         int rc = grow(&items, &ch->cap_parts, ch->n_parts, sizeof(*ch->parts));
         if (rc)
             return rc;
         ch->parts = items;
         ch->parts[ch->n_parts++].kind = TG_PART_RAW;
+        c->n_parts++;
     }
     *out = &ch->parts[part];
     return 0;
@@ -92,7 +96,7 @@ static enum tg_part_kind kind_of_delta(enum tg_delta_kind k)
 static int on_delta(struct tg_collect *c, struct tg_collect_choice *ch, const struct tg_event *ev)
 {
     struct tg_collect_part *p;
-    int rc = find_part(ch, ev->part, &p);
+    int rc = find_part(c, ch, ev->part, &p);
     if (rc)
         return rc;
     if (p->kind == TG_PART_RAW)
@@ -109,7 +113,7 @@ static int on_part_start(struct tg_collect *c, struct tg_collect_choice *ch,
                          const struct tg_event *ev)
 {
     struct tg_collect_part *p;
-    int rc = find_part(ch, ev->part, &p);
+    int rc = find_part(c, ch, ev->part, &p);
     if (rc)
         return rc;
     p->kind = ev->part_kind;

@@ -16,8 +16,9 @@
 #include "chat/event.h"
 
 #define TG_COLLECT_MAX_BYTES   (64u * 1024 * 1024)
-#define TG_COLLECT_MAX_CHOICES 4096 /* 128 answers for each of 32 prompts */
-#define TG_COLLECT_MAX_PARTS   4096 /* per choice */
+#define TG_COLLECT_MAX_CHOICES 4096  /* 128 answers for each of 32 prompts */
+#define TG_COLLECT_MAX_PARTS   4096  /* per choice */
+#define TG_COLLECT_MAX_ALL     65536 /* parts of all choices */
 
 struct tg_collect_part {
     enum tg_part_kind kind;
@@ -39,6 +40,7 @@ struct tg_collect_choice {
 struct tg_collect {
     struct tg_collect_choice *choices; /* in order of index, may have gaps */
     size_t n_choices, cap_choices;
+    size_t n_parts; /* of all choices */
     size_t used_bytes, max_bytes;
 };
 
