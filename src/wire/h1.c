@@ -203,8 +203,10 @@ static int head_next(struct tg_h1 *p, struct tg_str *in, struct tg_h1_event *ev)
             return rc;
         if (p->role == TG_H1_REQUEST || p->head.status / 100 != 1)
             break;
-        /* We never ask to switch protocols, so 101 is no answer to us. */
-        if (p->head.status == 101 || p->interim >= p->limits.max_interim)
+        /* We never ask to switch protocols, so 101 is no answer to us. A length or coding, which
+         * RFC 9110 8.6 and RFC 9112 6.1 forbid here, would be a body to some readers. */
+        if (p->head.status == 101 || p->interim >= p->limits.max_interim || p->n_length > 0 ||
+            p->n_coding > 0)
             return TG_E_BAD_REQUEST;
         p->interim++;
         p->buf_len = p->line_start = 0;
