@@ -85,8 +85,10 @@ void tg_http_client_sweep(struct tg_http_client *c)
 
     while (tg_map_next(&c->origins, &pos, &key, &value)) {
         struct tg_http_origin *o = value;
-        if (!o->marked)
+        if (!o->marked) {
             origin_close_idle(o);
+            tg_origin_pump(o);
+        }
         o->marked = false;
     }
 }
@@ -436,6 +438,7 @@ static void origin_on_idle_due(struct tg_task *t)
         tg_upconn_close(u);
     }
     start_idle_timer(o);
+    tg_origin_pump(o);
 }
 
 static void enter_pool(struct tg_upconn *u)

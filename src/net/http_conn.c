@@ -488,8 +488,9 @@ static void on_readable(struct tg_http_conn *c)
     c->server->stats.bytes_in += (uint64_t)rc;
     if (c->eof)
         return;
-    c->more = (size_t)rc == cap; /* come back without a poll in between */
     feed(c, tg_str_make(buf, (size_t)rc));
+    /* A message that is not whole: come back without a poll in between. */
+    c->more = (size_t)rc == cap && (c->state == TG_CONN_HEAD || c->state == TG_CONN_BODY);
 }
 
 /* ---- what comes next ---- */

@@ -170,8 +170,10 @@ struct handler {
     struct rig *rig;
     struct tg_http_conn *conn;
     struct tg_http_req *req;
-    unsigned seen; /* every event so far */
+    struct tg_list link; /* in rig.handlers */
+    unsigned seen;       /* every event so far */
     int steps;
+    uint64_t user[8]; /* for the script */
 };
 
 struct rig {
@@ -181,6 +183,7 @@ struct rig {
     void (*at_request)(struct handler *h);                 /* may be NULL */
     void (*at_events)(struct handler *h, unsigned events); /* NULL: echo */
     struct handler *last;
+    struct tg_list handlers; /* alive */
     int requests, refused, gone, flushed, live;
     int refuse_err;
     bool refuse_silently;
@@ -192,6 +195,7 @@ static inline void handler_free(struct handler *h)
         tg_http_conn_detach(h->conn);
     tg_http_req_free(h->req);
     tg_task_cancel(&h->task);
+    tg_list_del(&h->link);
     if (h->rig->last == h)
         h->rig->last = NULL;
     h->rig->live--;
@@ -261,6 +265,9 @@ static inline void rig_on_request(void *ctx, struct tg_http_conn *c, struct tg_h
     h->req = req;
     r->last = h;
     r->live++;
+    if (!r->handlers.next)
+        tg_list_init(&r->handlers);
+    tg_list_add_tail(&r->handlers, &h->link);
     tg_task_init(&h->task, handler_run);
     tg_http_conn_attach(c, &h->task);
     if (r->at_request)
