@@ -68,7 +68,23 @@ static struct tg_str engine_model(struct tg_conf_load *l, const struct tg_snapsh
     return name;
 }
 
-/* default_model, else MODEL_NAME, else the first model that has a name of its own. */
+/* The first model with a name of its own that can be used; if none can, the first at all. */
+static struct tg_str first_usable(const struct tg_snapshot *s)
+{
+    struct tg_str first = {NULL, 0};
+    for (size_t i = 0; i < s->n_models; i++) {
+        const struct tg_model *m = &s->models[i];
+        if (m->wildcard)
+            continue;
+        if (s->targets[m->target].unavailable.n == 0)
+            return m->name;
+        if (first.n == 0)
+            first = m->name;
+    }
+    return first;
+}
+
+/* default_model, else MODEL_NAME, else the first model that can be used. */
 static void choose_default(struct tg_conf_load *l, struct tg_snapshot *s)
 {
     struct tg_str from_engine = engine_model(l, s);
@@ -78,9 +94,8 @@ static void choose_default(struct tg_conf_load *l, struct tg_snapshot *s)
                         "the name of a configured model, an alias or a tier");
     if (s->default_model.n == 0)
         s->default_model = from_engine;
-    for (size_t i = 0; i < s->n_models && s->default_model.n == 0; i++)
-        if (!s->models[i].wildcard)
-            s->default_model = s->models[i].name;
+    if (s->default_model.n == 0)
+        s->default_model = first_usable(s);
 }
 
 int tg_conf_snapshot_build(struct tg_conf_load *l)

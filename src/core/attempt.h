@@ -48,6 +48,7 @@ struct tg_attempt_job {
     struct tg_runtime *rt;
     struct tg_epoch *epoch;
     uint16_t target; /* id in the epoch's snapshot */
+    struct tg_str model;             /* as asked for; the default's name when none was */
     const struct tg_call *call;
     const struct tg_chat_req *chat; /* NULL: pass-through */
     struct tg_str request_id;

@@ -8,6 +8,7 @@
 #include "base/secret.h"
 #include "core/attempt.h"
 #include "core/runtime.h"
+#include "policy/route.h"
 #include "wire/h1.h"
 
 #define MAX_IOV         8
@@ -166,7 +167,7 @@ static int start(struct tg_attempt *a)
     struct http_state *st = tg_attempt_state_mem(a);
     const struct tg_target *t = tg_attempt_target(a);
     struct tg_adapter_target at = {
-        .model = t->model_name.n ? t->model_name : tg_attempt_job(a)->call->model,
+        .model = tg_route_upstream_name(t, tg_attempt_job(a)->model),
         .base_path = t->url.path,
         .credential = t->api_key ? tg_secret_reveal(t->api_key) : TG_STR(""),
         .stream_usage = t->upstream.stream_usage,

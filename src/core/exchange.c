@@ -240,6 +240,7 @@ static int make_attempt(struct tg_exchange *x)
         .rt = x->rt,
         .epoch = x->epoch,
         .target = target,
+        .model = x->plan->name,
         .call = &x->call,
         .chat = pass ? NULL : x->chat,
         .request_id = x->request_id,

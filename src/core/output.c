@@ -180,9 +180,16 @@ static void fini_rendering(struct tg_exchange *x)
 
 static struct tg_str answer_model(const struct tg_exchange *x)
 {
-    if (x->call.model.n)
-        return x->call.model;
-    return x->plan->model ? x->plan->model->name : TG_STR("");
+    return x->plan->name;
+}
+
+/* "chatcmpl-…", as clients of the OpenAI formats expect, from the request's own id. */
+static struct tg_str answer_id(struct tg_exchange *x)
+{
+    struct tg_str id = x->request_id;
+    if (tg_str_starts(id, TG_STR("req_")))
+        id = tg_str_from(id, 4);
+    return tg_arena_printf(tg_exchange_arena(x), "chatcmpl-%.*s", TG_STR_ARG(id));
 }
 
 static int begin_rendering(struct tg_exchange *x)
@@ -190,7 +197,7 @@ static int begin_rendering(struct tg_exchange *x)
     struct tg_output *o = &x->out;
     const struct tg_target *t = &x->epoch->snapshot->targets[x->plan->targets[x->next_target]];
     o->info = (struct tg_render_info){
-        .id = x->request_id,
+        .id = answer_id(x),
         .request_id = x->request_id,
         .model = answer_model(x),
         .provider = tg_str_c(tg_backend_kind_name(t->kind)),

@@ -144,9 +144,8 @@ static void log_exchange(struct tg_exchange *x, uint64_t took_us)
     tg_log_begin(b, level, failed ? "request_failed" : "response_generated");
     tg_log_str(b, "request_id", x->request_id);
     tg_log_cstr(b, "endpoint", x->endpoint);
-    tg_log_str(b, "model", x->call.model);
-    tg_log_str(b, "backend_model",
-               t ? t->model_name.n ? t->model_name : x->call.model : TG_STR(""));
+    tg_log_str(b, "model", x->plan ? x->plan->name : x->call.model);
+    tg_log_str(b, "backend_model", t ? tg_route_upstream_name(t, x->plan->name) : TG_STR(""));
     tg_log_str(b, "target", t ? t->name : TG_STR(""));
     add_time(b, "start", x->started_wall_us);
     add_time(b, "end", x->started_wall_us + (int64_t)took_us);

@@ -141,6 +141,7 @@ static void the_documents_file_loads_without_its_variables(void **state)
     assert_str(f->s->targets[1].unavailable, "environment variable OPENAI_API_KEY is not set");
     assert_str(f->s->targets[2].unavailable, "environment variable GEMINI_API_URL is not set");
     assert_int_equal(f->s->targets[3].unavailable.n, 0);
+    assert_str(f->s->default_model, "tollgate-tiny"); /* the first that can be used */
 }
 
 static void the_file_in_the_repository_is_the_documents(void **state)
