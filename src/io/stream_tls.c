@@ -18,7 +18,7 @@ struct tls_conn {
     SSL *ssl;
     struct tg_tls_ctx *ctx;
     struct tcp_stream *t;
-    int io_rc;        /* what the socket last said when it gave or took nothing */
+    int rd_rc, wr_rc; /* what the socket said in the present call, 0: was not asked */
     int failed;       /* sticky result of reading: TG_E_EOF, TG_E_IO, TG_E_UPSTREAM_TLS */
     int offered;      /* plaintext bytes of the record that OpenSSL waits to get rid of */
     uint8_t rd_needs; /* TG_WANT_* that reading waits for */
@@ -32,10 +32,9 @@ struct tls_conn {
 
 /* ---- BIO ---- */
 
-static int bio_result(BIO *bio, struct tls_conn *c, int rc, int retry)
+static int bio_result(BIO *bio, int rc, int retry)
 {
     BIO_clear_retry_flags(bio);
-    c->io_rc = rc;
     if (rc > 0)
         return rc;
     if (rc == TG_E_AGAIN)
@@ -49,7 +48,8 @@ static int bio_read(BIO *bio, char *buf, int cap)
 
     if (cap <= 0)
         return 0;
-    return bio_result(bio, c, tg_tcp_recv(c->t, buf, (size_t)cap), BIO_FLAGS_READ);
+    c->rd_rc = tg_tcp_recv(c->t, buf, (size_t)cap);
+    return bio_result(bio, c->rd_rc, BIO_FLAGS_READ);
 }
 
 static int bio_write(BIO *bio, const char *buf, int n)
@@ -58,7 +58,8 @@ static int bio_write(BIO *bio, const char *buf, int n)
 
     if (n <= 0)
         return 0;
-    return bio_result(bio, c, tg_tcp_send(c->t, buf, (size_t)n), BIO_FLAGS_WRITE);
+    c->wr_rc = tg_tcp_send(c->t, buf, (size_t)n);
+    return bio_result(bio, c->wr_rc, BIO_FLAGS_WRITE);
 }
 
 static long bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
@@ -67,7 +68,7 @@ static long bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
 
     (void)num, (void)ptr;
     if (cmd == BIO_CTRL_EOF)
-        return c->io_rc == TG_E_EOF;
+        return c->rd_rc == TG_E_EOF;
     return cmd == BIO_CTRL_FLUSH;
 }
 
@@ -99,11 +100,18 @@ static BIO *new_bio(struct tls_conn *c)
 
 /* ---- results ---- */
 
-/* SSL_get_error() looks at the thread's queue, so that it must be empty before each call. */
-static inline void no_old_errors(void)
+/* Before each call into OpenSSL. SSL_get_error() looks at the thread's queue, which must be empty.
+ */
+static inline void begin_call(struct tls_conn *c)
 {
     if (tg_unlikely(ERR_peek_error() != 0))
         ERR_clear_error();
+    c->rd_rc = c->wr_rc = 0;
+}
+
+static bool socket_broke(const struct tls_conn *c)
+{
+    return c->rd_rc == TG_E_EOF || c->rd_rc == TG_E_IO || c->wr_rc == TG_E_IO;
 }
 
 static void set_error(struct tls_conn *c, const char *prefix, const char *text)
@@ -119,9 +127,9 @@ static void explain(struct tls_conn *c, int ssl_error)
 
     if (verified != X509_V_OK)
         set_error(c, "certificate refused: ", X509_verify_cert_error_string(verified));
-    else if (c->io_rc == TG_E_EOF)
+    else if (c->rd_rc == TG_E_EOF)
         set_error(c, "", c->done ? "cut off without close_notify" : "closed by the peer");
-    else if (ssl_error == SSL_ERROR_SYSCALL || c->io_rc == TG_E_IO)
+    else if (ssl_error == SSL_ERROR_SYSCALL || socket_broke(c))
         set_error(c, "", "connection reset");
     else if (e && ERR_reason_error_string(e))
         set_error(c, "", ERR_reason_error_string(e));
@@ -138,7 +146,7 @@ static int judge(struct tls_conn *c, int ret, uint8_t *needs)
     switch (e) {
     case SSL_ERROR_WANT_READ:
         *needs = TG_WANT_READ;
-        return c->io_rc == TG_E_AGAIN ? TG_E_AGAIN : 0;
+        return c->rd_rc == TG_E_AGAIN ? TG_E_AGAIN : 0;
     case SSL_ERROR_WANT_WRITE:
         *needs = TG_WANT_WRITE;
         return TG_E_AGAIN;
@@ -151,9 +159,7 @@ static int judge(struct tls_conn *c, int ret, uint8_t *needs)
     c->broken = true;
     if (!c->done)
         return TG_E_UPSTREAM_TLS;
-    return e == SSL_ERROR_SYSCALL || c->io_rc == TG_E_EOF || c->io_rc == TG_E_IO
-               ? TG_E_IO
-               : TG_E_UPSTREAM_TLS;
+    return e == SSL_ERROR_SYSCALL || socket_broke(c) ? TG_E_IO : TG_E_UPSTREAM_TLS;
 }
 
 static void after_call(struct tls_conn *c)
@@ -181,8 +187,7 @@ static int handshake(struct tls_conn *c)
     int rc = 0;
 
     for (int i = 0; i < RECORDS_AT_ONCE && !c->done; i++) {
-        no_old_errors();
-        c->io_rc = 0;
+        begin_call(c);
         int ret = SSL_do_handshake(c->ssl);
         after_call(c);
         if (ret == 1)
@@ -221,8 +226,7 @@ static int read_records(struct tls_conn *c, char *buf, size_t cap, size_t *out_n
     int rc = 0;
 
     for (int i = 0; i < RECORDS_AT_ONCE && got < cap && rc == 0; i++) {
-        no_old_errors();
-        c->io_rc = 0;
+        begin_call(c);
         int ret = SSL_read_ex(c->ssl, buf + got, cap - got, &n);
         if (ret == 1) {
             got += n;
@@ -268,8 +272,7 @@ static int write_record(struct tls_conn *c, const void *p, size_t n)
 {
     for (int i = 0; i < RECORDS_AT_ONCE; i++) {
         size_t done = 0;
-        no_old_errors();
-        c->io_rc = 0;
+        begin_call(c);
         int ret = SSL_write_ex(c->ssl, p, n, &done);
         if (ret == 1) {
             c->offered = 0;
@@ -389,8 +392,7 @@ static int tls_shutdown(struct tg_stream *s)
     struct tls_conn *c = tcp_of(s)->tls;
 
     if (c->done && !c->broken) {
-        no_old_errors();
-        c->io_rc = 0;
+        begin_call(c);
         int ret = SSL_shutdown(c->ssl);
         if (ret < 0 && SSL_get_error(c->ssl, ret) == SSL_ERROR_WANT_WRITE) {
             c->wr_needs = TG_WANT_WRITE;
@@ -451,8 +453,7 @@ bool tg_tls_idle_ok(struct tcp_stream *t)
     for (int i = 0; i < RECORDS_AT_ONCE && rc == 0; i++) {
         char byte;
         size_t n;
-        no_old_errors();
-        c->io_rc = 0;
+        begin_call(c);
         int ret = SSL_peek_ex(c->ssl, &byte, 1, &n);
         rc = ret == 1 ? TG_E_EOF : judge(c, ret, &c->rd_needs);
     }
