@@ -452,8 +452,6 @@ static void enter_pool(struct tg_upconn *u)
     tg_list_add_head(&o->idle, &u->link);
     o->n_idle++;
     o->client->stats.idle++;
-    if (u->stream->ready) /* the next poll may not say it again */
-        tg_loop_wake(o->client->loop, &u->task);
     start_idle_timer(o);
 }
 

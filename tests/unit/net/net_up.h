@@ -202,6 +202,7 @@ struct caller {
     int status, heads, sent, ended, err, steps;
     int stop_after; /* takes at most so many events a step, 0: all */
     bool order_wrong;
+    bool freeze_at_head; /* takes nothing more then */
 };
 
 static inline void caller_run(struct tg_task *t)
@@ -211,9 +212,9 @@ static inline void caller_run(struct tg_task *t)
     int rc = 0, taken = 0;
 
     k->steps++;
-    if (!k->call || k->err)
+    if (!k->call || k->err || (k->freeze_at_head && k->heads))
         return;
-    while ((k->stop_after == 0 || taken++ < k->stop_after) &&
+    while ((k->stop_after == 0 || taken++ < k->stop_after) && !(k->freeze_at_head && k->heads) &&
            (rc = tg_http_call_next(k->call, &ev, &k->fail)) > 0) {
         if (k->ended)
             k->order_wrong = true;

@@ -296,6 +296,8 @@ static void test_timeouts(void **state)
     assert_int_equal(k.err, 0);
     pass_ms(r.loop, 1100);
     expect_err(&k, TG_E_UPSTREAM_TIMEOUT);
+    struct tg_http_call_event ev; /* a failure is final */
+    assert_int_equal(tg_http_call_next(k.call, &ev, &k.fail), TG_E_UPSTREAM_TIMEOUT);
     caller_free(&k);
     upc_expect_end(&c);
     upc_close(&c);
@@ -519,6 +521,98 @@ static void test_unread_bytes_survive(void **state)
     crig_fini(&r);
 }
 
+/* The same without memory to keep them: that call fails, and says so. */
+static void test_unread_bytes_without_memory(void **state)
+{
+    struct crig r;
+    struct upc c, d;
+    struct caller k, l;
+
+    crig_init(&r);
+    caller_start(&k, &r);
+    up_accept(&r.up, &c);
+    caller_start(&l, &r);
+    up_accept(&r.up, &d);
+    upc_expect(&c, REQUEST);
+    upc_expect(&d, REQUEST);
+    assert_int_equal(tg_buf_reserve(&k.body, 1000), 0);
+    assert_int_equal(tg_buf_reserve(&l.body, 1000), 0);
+    k.freeze_at_head = true;
+    upc_send(&c, OK_HI);
+    while (!k.heads) /* the body lies unread */
+        tg_loop_turn(r.loop);
+    upc_send(&d, "HTTP/1.1 2"); /* no memory is needed for so much */
+    usleep(2000);
+    tg_alloc_fail_at(1, 1);
+    settle(r.loop);
+    tg_alloc_fail_at(0, 0);
+    upc_send(&d, "00 OK\r\nContent-Length: 2\r\n\r\nhi");
+    k.freeze_at_head = false;
+    tg_loop_wake(r.loop, &k.task);
+    expect_err(&k, TG_E_NOMEM);
+    expect_ok(&l, 200, "hi");
+    caller_free(&k);
+    caller_free(&l);
+    upc_close(&c);
+    upc_close(&d);
+    crig_fini(&r);
+}
+
+/* The end arrives between the lease and the first write: nothing is sent on that connection. */
+static void test_ended_between_lease_and_write(void **state)
+{
+    struct crig r;
+    struct upc c, d;
+    struct caller k;
+
+    crig_init(&r);
+    exchange_once(&r, &c);
+    caller_start(&k, &r);
+    tg_task_cancel(&k.task);
+    shutdown(c.fd, SHUT_WR);
+    usleep(2000);
+    up_accept(&r.up, &d);
+    upc_expect(&d, REQUEST);
+    upc_send(&d, OK_HI);
+    expect_ok(&k, 200, "hi");
+    upc_expect_end(&c);
+    assert_int_equal(c.got.n, 0);
+    assert_int_equal(tg_http_client_stats(r.client)->stale_retries, 1);
+    caller_free(&k);
+    upc_close(&c);
+    upc_close(&d);
+    crig_fini(&r);
+}
+
+static void test_no_timeouts_at_all(void **state)
+{
+    struct crig r;
+    struct upc c;
+    struct caller k;
+
+    crig_init(&r);
+    r.co.connect_timeout_ms = r.co.first_byte_timeout_ms = r.co.idle_timeout_ms = 0;
+    caller_start(&k, &r);
+    up_accept(&r.up, &c);
+    upc_expect(&c, REQUEST);
+    pass_ms(r.loop, 10 * 3600 * 1000);
+    upc_send(&c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+    while (!k.heads)
+        settle(r.loop);
+    pass_ms(r.loop, 10 * 3600 * 1000);
+    assert_int_equal(k.err, 0);
+    upc_send(&c, "hi");
+    expect_ok(&k, 200, "hi");
+    tg_http_call_pause(k.call, true); /* after the end: nothing */
+    tg_http_call_pause(k.call, false);
+    struct tg_http_call_event ev;
+    assert_int_equal(tg_http_call_next(k.call, &ev, &k.fail), 0);
+    caller_free(&k);
+    tg_http_call_free(NULL);
+    upc_close(&c);
+    crig_fini(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -539,6 +633,9 @@ int main(void)
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_pause),
         cmocka_unit_test(test_unread_bytes_survive),
+        cmocka_unit_test(test_unread_bytes_without_memory),
+        cmocka_unit_test(test_ended_between_lease_and_write),
+        cmocka_unit_test(test_no_timeouts_at_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -508,6 +508,31 @@ static void test_every_allocation_fails(void **state)
     }
 }
 
+static void test_no_memory_for_a_client(void **state)
+{
+    struct crig r;
+    struct tg_http_client *c;
+    struct tg_http_origin *o;
+    int made = 0;
+
+    crig_init(&r);
+    struct tg_http_client_opts opts = {.resolver = r.resolver};
+    for (uint64_t i = 1; !made; i++) {
+        tg_alloc_fail_at(i, 0);
+        if (tg_http_client_new(r.loop, &opts, &c) == 0) {
+            int rc = tg_http_origin_get(c, &r.oo, &o);
+            made = rc == 0;
+            if (!made)
+                assert_int_equal(rc, TG_E_NOMEM);
+            tg_http_client_free(c);
+        }
+        tg_alloc_fail_at(0, 0);
+        assert_true(i < 50);
+    }
+    tg_http_client_free(NULL);
+    crig_fini(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -526,6 +551,7 @@ int main(void)
         cmocka_unit_test(test_sweep),
         cmocka_unit_test(test_no_leaks),
         cmocka_unit_test(test_every_allocation_fails),
+        cmocka_unit_test(test_no_memory_for_a_client),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -323,6 +323,84 @@ static void test_stalled_reader_is_cut(void **state)
     close_request(&r, &p);
 }
 
+/* The pipe was filled to the last byte long ago: the stall counts from when output began to wait.
+ */
+static void test_stall_counts_from_waiting(void **state)
+{
+    struct rig r;
+    struct peer p;
+
+    open_request(&r, &p, GET_A, 1000);
+    p.stopped = true;
+    struct tg_http_conn *c = r.last->conn;
+    assert_int_equal(tg_http_conn_respond(c, 200, NULL, 0, 2000), 0);
+    settle(r.loop);
+    size_t head = (size_t)tg_http_conn_bytes_out(c);
+    static char zeros[2000];
+    assert_int_equal(tg_http_conn_write(c, tg_str_make(zeros, 1000 - head)), 0);
+    settle(r.loop);
+    assert_int_equal(tg_http_conn_bytes_out(c), 1000);
+    assert_int_equal(tg_http_conn_queued(c), 0);
+    pass_ms(r.loop, 100000);
+    assert_int_equal(tg_http_conn_write(c, tg_str_make(zeros, 10)), 0);
+    settle(r.loop);
+    pass_ms(r.loop, 29900);
+    assert_int_equal(r.live, 1);
+    pass_ms(r.loop, 200);
+    assert_int_equal(r.live, 0);
+    assert_int_equal(tg_http_server_stats(r.server)->cut_stalled, 1);
+    close_request(&r, &p);
+}
+
+static void keep_when_gone(struct handler *h, unsigned events) {}
+
+/* A big answer through a small pipe, with each allocation failing: whole, or visibly cut. */
+static uint64_t big_answer(uint64_t fail_at, int sticky)
+{
+    struct rig r;
+    struct peer p;
+    static char big[100000];
+
+    open_request(&r, &p, GET_A, 4096);
+    r.at_events = keep_when_gone;
+    assert_int_equal(tg_buf_reserve(&p.got, 1 << 20), 0);
+    memset(big, 'b', sizeof big);
+    tg_alloc_fail_at(fail_at, sticky);
+    struct tg_http_conn *c = r.last->conn;
+    int rc = tg_http_conn_respond(c, 200, NULL, 0, TG_HTTP_LENGTH_UNKNOWN);
+    for (int i = 0; i < 3 && rc == 0; i++) {
+        rc = tg_http_conn_write(c, tg_str_make(big, sizeof big));
+        if (rc == 0)
+            rc = tg_http_conn_write(c, TG_STR("small"));
+        settle(r.loop);
+    }
+    if (rc == 0)
+        tg_http_conn_end(c);
+    else
+        tg_http_conn_abort(c);
+    settle(r.loop);
+    uint64_t n = tg_alloc_count();
+    tg_alloc_fail_at(0, 0);
+    settle(r.loop);
+    assert_int_equal(r.flushed, rc == 0);
+    if (rc == 0)
+        assert_true(p.got.n > 300015);
+    else
+        assert_true(p.eof || p.broken);
+    assert_int_equal(p.got.n > 5 && memcmp(p.got.p + p.got.n - 5, "0\r\n\r\n", 5) == 0, rc == 0);
+    close_request(&r, &p);
+    return n;
+}
+
+static void test_big_answer_without_memory(void **state)
+{
+    uint64_t n = big_answer(0, 0);
+    assert_in_range(n, 5, 200);
+    for (int sticky = 0; sticky < 2; sticky++)
+        for (uint64_t i = 1; i <= n; i++)
+            big_answer(i, sticky);
+}
+
 /* The kernel takes nothing more and the client goes away. */
 static void test_reset_while_blocked(void **state)
 {
@@ -340,8 +418,6 @@ static void test_reset_while_blocked(void **state)
     assert_int_equal(r.gone, 1);
     close_request(&r, &p);
 }
-
-static void keep_when_gone(struct handler *h, unsigned events) {}
 
 /* A handler that has not detached yet may call anything. */
 static void test_functions_after_gone(void **state)
@@ -398,6 +474,8 @@ int main(void)
         cmocka_unit_test(test_any_sizes_any_pipe),
         cmocka_unit_test(test_marks),
         cmocka_unit_test(test_stalled_reader_is_cut),
+        cmocka_unit_test(test_stall_counts_from_waiting),
+        cmocka_unit_test(test_big_answer_without_memory),
         cmocka_unit_test(test_reset_while_blocked),
         cmocka_unit_test(test_functions_after_gone),
         cmocka_unit_test(test_too_big_for_one_write),

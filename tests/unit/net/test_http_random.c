@@ -398,9 +398,6 @@ static void answer_randomly(struct rup *u, uint32_t id)
         u->dying = true;
         break;
     case 1:
-        tg_buf_lit(b, "HTTP/1.1 200 OK\r\nX-Id: 9999\r\nContent-Length: 1\r\n\r\nZ");
-        break;
-    case 2:
         u->dying = true;
         break;
     default:

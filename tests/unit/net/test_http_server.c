@@ -423,6 +423,38 @@ static void test_every_allocation_fails(void **state)
             one_exchange(i, sticky, &count);
 }
 
+/* A server, new settings and an accepted socket without memory. */
+static void test_no_memory_for_a_server(void **state)
+{
+    static const struct tg_http_server_ops ops = {rig_on_request, rig_on_refused};
+    struct rig r;
+    struct tg_http_server *s;
+    int fds = 0, sv[2];
+
+    rig_init(&r);
+    for (uint64_t i = 1; i <= 2; i++) {
+        tg_alloc_fail_at(i, 0);
+        assert_int_equal(tg_http_server_new(r.loop, NULL, &ops, &r, &s), TG_E_NOMEM);
+    }
+    tg_alloc_fail_at(1, 0);
+    r.opts.max_conns = 0;
+    tg_http_server_set_opts(r.server, &r.opts); /* the old ones stay */
+    tg_alloc_fail_at(0, 0);
+    fds = count_fds();
+    for (uint64_t i = 1; i <= 2; i++) {
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+        tg_alloc_fail_at(i, 0);
+        tg_http_server_accept_fd(r.server, sv[0]);
+        tg_alloc_fail_at(0, 0);
+        close(sv[1]);
+        assert_int_equal(tg_http_server_stats(r.server)->refused_full, i);
+    }
+    assert_int_equal(count_fds(), fds);
+    assert_int_equal(tg_http_server_stats(r.server)->open, 0);
+    tg_http_server_free(NULL);
+    rig_fini(&r);
+}
+
 /* libuv opens some descriptors once a process; they are not to be counted. */
 static int warm_up(void **state)
 {
@@ -448,6 +480,7 @@ int main(void)
         cmocka_unit_test(test_socket_leaves),
         cmocka_unit_test(test_socket_refusal_is_seen),
         cmocka_unit_test(test_every_allocation_fails),
+        cmocka_unit_test(test_no_memory_for_a_server),
     };
     return cmocka_run_group_tests(tests, warm_up, NULL);
 }

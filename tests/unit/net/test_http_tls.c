@@ -385,13 +385,62 @@ static void test_tls_through_proxy(void **state)
     trig_fini(&t);
 }
 
+/* A request over TLS with each of our allocations failing: an error or an answer, nothing stuck. */
+static int one_tls_call(uint64_t fail_at, uint64_t *out_count)
+{
+    struct trig t;
+    struct caller k;
+    static char text[] = REQUEST;
+    struct iovec iov = {text, sizeof text - 1};
+
+    trig_init(&t, cert_path, cert_path, TG_STR("127.0.0.1"));
+    int rc = caller_start_with(&k, &t.c, &iov, 1);
+    assert_int_equal(rc, 0);
+    assert_int_equal(tg_buf_reserve(&k.body, 1000), 0);
+    tg_alloc_fail_at(fail_at, 0);
+    for (int i = 0; i < 3000 && !k.ended && !k.err; i++) {
+        settle(t.c.loop);
+        if (i > 20)
+            usleep(200);
+        if (i == 1000)
+            pass_ms(t.c.loop, 61000); /* the server had no memory to accept: a timeout */
+    }
+    *out_count = tg_alloc_count();
+    tg_alloc_fail_at(0, 0);
+    rc = k.err ? k.err : (k.ended ? 0 : 1);
+    caller_free(&k);
+    settle(t.c.loop);
+    trig_fini(&t);
+    return rc;
+}
+
+static void test_tls_without_memory(void **state)
+{
+    uint64_t n, count;
+    int failed = 0;
+
+    assert_int_equal(one_tls_call(0, &n), 0);
+    assert_in_range(n, 8, 200);
+    for (uint64_t i = 1; i <= n; i++) {
+        int rc = one_tls_call(i, &count);
+        assert_true(rc <= 0);
+        failed += rc < 0;
+    }
+    assert_true(failed > 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tls_exchange),      cmocka_unit_test(test_new_context_closes_idle),
-        cmocka_unit_test(test_tls_big_both_ways), cmocka_unit_test(test_verification),
-        cmocka_unit_test(test_not_tls),           cmocka_unit_test(test_server_handshake),
-        cmocka_unit_test(test_cancel_over_tls),   cmocka_unit_test(test_tls_through_proxy),
+        cmocka_unit_test(test_tls_exchange),
+        cmocka_unit_test(test_new_context_closes_idle),
+        cmocka_unit_test(test_tls_big_both_ways),
+        cmocka_unit_test(test_verification),
+        cmocka_unit_test(test_not_tls),
+        cmocka_unit_test(test_server_handshake),
+        cmocka_unit_test(test_tls_without_memory),
+        cmocka_unit_test(test_cancel_over_tls),
+        cmocka_unit_test(test_tls_through_proxy),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
 }
