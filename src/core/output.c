@@ -270,14 +270,31 @@ static void add_retry_after(struct tg_exchange *x, struct head_list *l, const st
     add(l, TG_STR("retry-after"), s);
 }
 
+/* Where providers live is the operator's business: the log line names host and port, the client
+ * reads that the provider could not be reached. */
+static const struct tg_fail *for_client(struct tg_exchange *x, const struct tg_fail *fail)
+{
+    if (fail->err != TG_E_UPSTREAM_CONNECT && fail->err != TG_E_UPSTREAM_DNS)
+        return fail;
+    struct tg_fail *shown = &x->rt->scratch_fail;
+    *shown = *fail;
+    tg_str_to_c(tg_str_c(tg_err_info(fail->err)->text), shown->message, sizeof shown->message);
+    return shown;
+}
+
+static void render_fail(struct tg_exchange *x, const struct tg_fail *fail, bool in_stream)
+{
+    tg_buf_clear(&x->rt->scratch);
+    x->dialect->render_fail(for_client(x, fail), x->request_id, in_stream, &x->rt->scratch);
+}
+
 /* A provider's own error object in the client's format goes back byte for byte. */
 static struct tg_str error_body(struct tg_exchange *x, const struct tg_fail *fail)
 {
     struct tg_str own = x->attempt ? tg_attempt_error_body(x->attempt) : TG_STR("");
     if (own.n && !x->out.translated && fail->source == TG_FAIL_PROVIDER)
         return own;
-    tg_buf_clear(&x->rt->scratch);
-    x->dialect->render_fail(fail, x->request_id, false, &x->rt->scratch);
+    render_fail(x, fail, false);
     return tg_buf_str(&x->rt->scratch);
 }
 
@@ -307,8 +324,7 @@ void tg_output_fail(struct tg_exchange *x, const struct tg_fail *fail)
         return;
     }
     if (!x->out.error_passed) { /* else the provider's own error event has gone out already */
-        tg_buf_clear(&x->rt->scratch);
-        x->dialect->render_fail(fail, x->request_id, true, &x->rt->scratch);
+        render_fail(x, fail, true);
         write_stream(x, tg_buf_str(&x->rt->scratch));
     }
     x->reply.ops->end(x->reply.ctx);
