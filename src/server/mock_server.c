@@ -156,6 +156,7 @@ static void begin_answer(struct mock_conn *c)
 /* A fault that takes the place of a whole answer, or of the rest of a stream. */
 static bool break_off(struct mock_conn *c)
 {
+    enum phase before = c->phase;
     c->phase = DRAINING;
     c->close_after = true;
     switch (c->wire) {
@@ -193,6 +194,7 @@ static bool break_off(struct mock_conn *c)
     case TG_MOCK_WIRE_DRIP:
         break;
     }
+    c->phase = before; /* no fault that ends an answer */
     c->close_after = false;
     return false;
 }
