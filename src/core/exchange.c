@@ -66,6 +66,15 @@ static enum step_result fail_with(struct tg_exchange *x, int err)
     return to(x, TG_EXCHANGE_FAIL);
 }
 
+/* Keeps a failure that someone else's scratch holds. */
+static enum step_result fail_from(struct tg_exchange *x, const struct tg_fail *f, int err)
+{
+    struct tg_fail *mine = tg_exchange_fail(x);
+    if (mine && !mine->err)
+        *mine = *f;
+    return fail_with(x, err);
+}
+
 static enum step_result step_fail(struct tg_exchange *x)
 {
     struct tg_fail fallback;
@@ -130,12 +139,8 @@ static enum step_result step_parse(struct tg_exchange *x)
     tg_fail_clear(f);
     int rc = x->dialect->open(tg_exchange_arena(x), x->req->head, tg_buf_str(&x->req->body),
                               &x->call, f);
-    if (rc < 0) {
-        struct tg_fail *mine = tg_exchange_fail(x);
-        if (mine)
-            *mine = *f;
-        return fail_with(x, rc);
-    }
+    if (rc < 0)
+        return fail_from(x, f, rc);
     tg_settle_received(x);
     return to(x, TG_EXCHANGE_ROUTE);
 }
@@ -174,18 +179,15 @@ static int fail_no_healthy(struct tg_exchange *x)
 static enum step_result step_route(struct tg_exchange *x)
 {
     refresh_breakers(x);
-    x->plan = tg_arena_alloc(tg_exchange_arena(x), sizeof *x->plan);
-    if (!x->plan)
+    struct tg_route_plan *plan = tg_arena_alloc(tg_exchange_arena(x), sizeof *plan);
+    if (!plan)
         return fail_with(x, TG_E_NOMEM);
     struct tg_fail *f = &x->rt->scratch_fail;
     tg_fail_clear(f);
-    int rc = tg_route_find(x->epoch->snapshot, x->call.model, x->epoch->open_breakers, x->plan, f);
-    if (rc < 0) {
-        struct tg_fail *mine = tg_exchange_fail(x);
-        if (mine)
-            *mine = *f;
-        return fail_with(x, rc);
-    }
+    int rc = tg_route_find(x->epoch->snapshot, x->call.model, x->epoch->open_breakers, plan, f);
+    if (rc < 0)
+        return fail_from(x, f, rc);
+    x->plan = plan; /* only one that was made: later steps take it at its word */
     if (x->plan->n_healthy == 0)
         return fail_with(x, fail_no_healthy(x));
     tg_retry_budget_on_request(&x->rt->retry_budget, &x->epoch->snapshot->settings.retry);
@@ -309,12 +311,8 @@ static void count_retry(struct tg_exchange *x, enum tg_retry_action action)
 static enum step_result attempt_failed(struct tg_exchange *x, const struct tg_fail *f)
 {
     struct tg_retry_decision d = decide(x, f);
-    if (d.action == TG_RETRY_GIVE_UP) {
-        struct tg_fail *mine = tg_exchange_fail(x);
-        if (mine)
-            *mine = *f;
-        return to(x, TG_EXCHANGE_FAIL); /* the attempt stays: its answer may be passed on */
-    }
+    if (d.action == TG_RETRY_GIVE_UP)
+        return fail_from(x, f, f->err); /* the attempt stays: its answer may be passed on */
     count_retry(x, d.action);
     tg_attempt_free(x->attempt);
     x->attempt = NULL;
@@ -376,12 +374,7 @@ static enum step_result step_stream(struct tg_exchange *x)
     tg_settle_attempt(x);
     x->usage = *tg_attempt_usage(x->attempt);
     const struct tg_fail *f = tg_attempt_failure(x->attempt);
-    if (!f)
-        return finish_answer(x);
-    struct tg_fail *mine = tg_exchange_fail(x);
-    if (mine)
-        *mine = *f;
-    return to(x, TG_EXCHANGE_FAIL);
+    return f ? fail_from(x, f, f->err) : finish_answer(x);
 }
 
 /* ---- FLUSH, SETTLE, DONE ---- */
