@@ -28,13 +28,18 @@ void tg_stream_signal(struct tg_stream *s, unsigned bits)
 
 static void on_poll(uv_poll_t *h, int status, int events);
 
+static unsigned wanted_io(const struct tcp_stream *t)
+{
+    return t->tls ? tg_tls_want_io(t->tls, t->s.wanted) : t->s.wanted;
+}
+
 /* After the end of input a level-triggered READ would fire for ever; PRIORITIZED, which TCP hardly
  * uses, leaves the kernel's unconditional reports of error and full hang-up. */
 static int needed(const struct tcp_stream *t)
 {
+    unsigned want = wanted_io(t);
     int read = t->eof ? UV_PRIORITIZED : UV_READABLE;
-    return (t->s.wanted & TG_WANT_READ ? read : 0) |
-           (t->s.wanted & TG_WANT_WRITE ? UV_WRITABLE : 0);
+    return (want & TG_WANT_READ ? read : 0) | (want & TG_WANT_WRITE ? UV_WRITABLE : 0);
 }
 
 static void arm(struct tcp_stream *t, int events)
@@ -91,7 +96,7 @@ static void on_poll(uv_poll_t *h, int status, int events)
     int unneeded = events & t->armed & ~needed(t);
     if (unneeded)
         arm(t, needed(t));
-    bits &= t->s.wanted;
+    bits &= wanted_io(t);
     tg_stream_signal(&t->s, t->tls ? tg_tls_map_ready(t->tls, bits) : bits);
 }
 

@@ -200,6 +200,7 @@ static int handshake(struct tls_conn *c)
         return 0;
     if (rc == TG_E_AGAIN || rc == 0) {
         c->rd_needs = c->wr_needs = needs;
+        tg_tcp_want(&c->t->s, c->t->s.wanted);
         if (rc == 0) /* let others have a turn */
             tg_stream_signal(&c->t->s, c->t->s.wanted);
         return TG_E_AGAIN;
@@ -230,6 +231,7 @@ static int read_records(struct tls_conn *c, char *buf, size_t cap, size_t *out_n
         int ret = SSL_read_ex(c->ssl, buf + got, cap - got, &n);
         if (ret == 1) {
             got += n;
+            c->rd_needs = TG_WANT_READ;
             if (c->t->drained && !SSL_has_pending(c->ssl))
                 break; /* nothing here, nothing in the kernel */
         } else {
@@ -255,7 +257,9 @@ static int tls_read(struct tg_stream *s, void *buf, size_t cap)
             return rc;
     }
     int rc = read_records(c, buf, cap < INT_MAX ? cap : INT_MAX, &n);
-    if (rc < 0 && rc != TG_E_AGAIN)
+    if (rc == TG_E_AGAIN)
+        tg_tcp_want(s, s->wanted); /* reading may have to wait for a write */
+    else if (rc < 0)
         fail_reading(c, rc);
     if (n == 0 && rc < 0)
         return rc;
@@ -280,8 +284,10 @@ static int write_record(struct tls_conn *c, const void *p, size_t n)
             return (int)done;
         }
         int rc = judge(c, ret, &c->wr_needs);
-        if (rc == TG_E_AGAIN)
+        if (rc == TG_E_AGAIN) {
             c->offered = (int)(n < TLS_RECORD_BYTES ? n : TLS_RECORD_BYTES);
+            tg_tcp_want(&c->t->s, c->t->s.wanted);
+        }
         if (rc < 0)
             return rc == TG_E_EOF ? TG_E_IO : rc;
     }

@@ -19,6 +19,7 @@ struct tg_tls_ctx {
     SSL_CTX *ssl;
     atomic_uint refs;
     bool is_server;
+    bool system_trust;      /* counted in it */
     struct tg_map sessions; /* client: host → struct kept_session */
     struct tg_list by_age;  /* least recently used first */
 };
@@ -137,6 +138,44 @@ static int ctx_new(const SSL_METHOD *method, struct tg_tls_ctx **out)
     return 0;
 }
 
+/* The system's certificates take more than a megabyte: all contexts share one store, which OpenSSL
+ * locks. It goes with the last context, so that a reload can bring in a changed one. */
+static struct {
+    pthread_mutex_t lock;
+    X509_STORE *store;
+    unsigned users;
+} system_trust = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static int use_system_trust(struct tg_tls_ctx *ctx)
+{
+    pthread_mutex_lock(&system_trust.lock);
+    if (!system_trust.store) {
+        X509_STORE *store = X509_STORE_new();
+        if (store && X509_STORE_set_default_paths(store) != 1) {
+            X509_STORE_free(store);
+            store = NULL;
+        }
+        system_trust.store = store;
+    }
+    if (system_trust.store) {
+        SSL_CTX_set1_cert_store(ctx->ssl, system_trust.store);
+        ctx->system_trust = true;
+        system_trust.users++;
+    }
+    pthread_mutex_unlock(&system_trust.lock);
+    return ctx->system_trust;
+}
+
+static void leave_system_trust(void)
+{
+    pthread_mutex_lock(&system_trust.lock);
+    if (--system_trust.users == 0) {
+        X509_STORE_free(system_trust.store);
+        system_trust.store = NULL;
+    }
+    pthread_mutex_unlock(&system_trust.lock);
+}
+
 int tg_tls_client_new(const char *ca_file, struct tg_tls_ctx **out, struct tg_fail *fail)
 {
     struct tg_tls_ctx *ctx;
@@ -149,8 +188,7 @@ int tg_tls_client_new(const char *ca_file, struct tg_tls_ctx **out, struct tg_fa
     SSL_CTX_sess_set_new_cb(ctx->ssl, on_new_session);
     SSL_CTX_set_alpn_protos(ctx->ssl, alpn_http11, sizeof(alpn_http11) - 1);
     ERR_clear_error();
-    int ok = ca_file ? SSL_CTX_load_verify_file(ctx->ssl, ca_file)
-                     : SSL_CTX_set_default_verify_paths(ctx->ssl);
+    int ok = ca_file ? SSL_CTX_load_verify_file(ctx->ssl, ca_file) : use_system_trust(ctx);
     if (ok != 1) {
         tg_tls_unref(ctx);
         return ssl_reason(fail, "cannot load the CA certificates", ca_file);
@@ -238,6 +276,8 @@ void tg_tls_unref(struct tg_tls_ctx *ctx)
         drop_session(ctx, tg_list_entry(ctx->by_age.next, struct kept_session, link));
     tg_map_fini(&ctx->sessions);
     SSL_CTX_free(ctx->ssl);
+    if (ctx->system_trust)
+        leave_system_trust();
     tg_free(ctx);
 }
 

@@ -77,11 +77,30 @@ static void advance(struct tg_wheel *w, uint64_t now_ms)
         w->cur_ms = now_ms;
 }
 
+/* Only a fake clock that was put in or taken away goes backwards: file everything anew. */
+static void go_back(struct tg_wheel *w, uint64_t now_ms)
+{
+    struct tg_list all, *n;
+
+    tg_list_init(&all);
+    tg_list_splice_tail(&all, &w->due);
+    for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
+        w->used[level] = 0;
+        for (unsigned i = 0; i < WHEEL_SLOTS; i++)
+            tg_list_splice_tail(&all, &w->slot[level][i]);
+    }
+    w->cur_ms = now_ms;
+    while ((n = tg_list_pop_head(&all)))
+        tg_wheel_add(w, tg_list_entry(n, struct tg_timer, link));
+}
+
 unsigned tg_wheel_fire(struct tg_wheel *w, uint64_t now_ms)
 {
     struct tg_list firing, *n;
     unsigned fired = 0;
 
+    if (tg_unlikely(now_ms < w->cur_ms))
+        go_back(w, now_ms);
     advance(w, now_ms);
     tg_list_init(&firing); /* a callback that restarts with no delay waits for the next call */
     tg_list_splice_tail(&firing, &w->due);

@@ -413,6 +413,38 @@ static void what_openssl_holds_wakes_the_owner(void **state)
     tg_loop_free(loop);
 }
 
+static void a_paused_reader_is_left_alone(void **state)
+{
+    need_certs();
+    struct tg_loop *loop = new_loop();
+    struct tg_tls_ctx *cc = client_ctx("ca.pem"), *sc = server_ctx("good");
+    struct pair p;
+    char buf[8];
+    pair_open(&p, loop, cc, sc, "localhost");
+    must_handshake(&p);
+    tg_stream_want(p.s, TG_WANT_READ);
+    turn_for(loop, 2);
+    tg_stream_want(p.s, TG_WANT_WRITE); /* writable at once, but nothing to read for it */
+    p.s->ready = 0;
+    assert_int_equal(put(p.c, "later"), 5);
+    turn_for(loop, 5);
+    assert_int_equal(p.s->ready, TG_WANT_WRITE);
+    tg_stream_want(p.s, TG_WANT_NONE);
+    p.s->ready = 0;
+    turn_for(loop, 2);
+    p.cs.runs = 0;
+    assert_int_equal(put(p.c, " on"), 3);
+    turn_for(loop, 5);
+    assert_int_equal(p.cs.runs, 0);
+    assert_int_equal(p.s->ready, 0);
+    must_get(&p, p.s, buf, 8);
+    assert_memory_equal(buf, "later on", 8);
+    pair_close(&p);
+    tg_tls_unref(cc);
+    tg_tls_unref(sc);
+    tg_loop_free(loop);
+}
+
 /* ---- ends ---- */
 
 static void must_end(struct pair *p, struct tg_stream *s, int expect)
@@ -705,6 +737,7 @@ int main(void)
         cmocka_unit_test(carries_any_sizes),
         cmocka_unit_test(short_pieces_share_a_record),
         cmocka_unit_test(what_openssl_holds_wakes_the_owner),
+        cmocka_unit_test(a_paused_reader_is_left_alone),
         cmocka_unit_test(orderly_end_is_eof_and_truncation_is_not),
         cmocka_unit_test(garbage_after_the_handshake_is_a_tls_failure),
         cmocka_unit_test(plain_text_peers_fail_the_handshake),

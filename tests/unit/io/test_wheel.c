@@ -193,6 +193,24 @@ static void endless_delays_do_no_harm(void **state)
     tg_free(s);
 }
 
+/* A test that installs its fake clock after the loop was made. */
+static void the_clock_may_be_put_back(void **state)
+{
+    struct shot *s = shots_new(2);
+    tg_timer_start(loop, &s[0].timer, 100);
+    tg_clock_fake_start(500 * 1000000, 0);
+    tg_loop_turn(loop);
+    tg_timer_start(loop, &s[1].timer, 20);
+    advance_ms(19);
+    assert_int_equal(s[1].fired, 0);
+    advance_ms(1);
+    assert_int_equal(s[1].fired, 1);
+    assert_int_equal(s[0].fired, 0);
+    advance_ms(START_MS);
+    assert_int_equal(s[0].fired, 1);
+    tg_free(s);
+}
+
 /* ---- against a model ---- */
 
 #define MODEL_TIMERS 500
@@ -302,6 +320,7 @@ int main(void)
         FAKE(one_stops_another_that_is_due_too),
         FAKE(is_put_off_and_brought_forward),
         FAKE(endless_delays_do_no_harm),
+        FAKE(the_clock_may_be_put_back),
         FAKE(agrees_with_a_model),
         cmocka_unit_test(a_sleeping_loop_wakes_in_time),
     };
