@@ -27,8 +27,9 @@ static int check_int(const struct tg_field_rule *r, const struct tg_json *v, str
     int64_t i;
     int rc = tg_json_i64(v, &i);
     if (rc == TG_E_INVALID_ARG)
-        return bad_type(r, v, "a whole number", f);
-    if (rc && r->min == r->max)
+        return tg_fail_param(f, TG_E_INVALID_VALUE, r->name.p, "'%s' must be a whole number",
+                             r->name.p);
+    if (rc && (r->min == r->max || r->max >= 1e15))
         return tg_fail_param(f, TG_E_INVALID_VALUE, r->name.p, "'%s' is out of range", r->name.p);
     if (rc || (r->min < r->max && ((double)i < r->min || (double)i > r->max)))
         return bad_range(r, f);
@@ -60,7 +61,20 @@ static const struct {
                                    "a string or an object"},
     [TG_CHECK_STRING_OR_ARRAY] = {1u << TG_JSON_STRING | 1u << TG_JSON_ARRAY,
                                   "a string or an array"},
+    [TG_CHECK_STRINGS] = {1u << TG_JSON_STRING | 1u << TG_JSON_ARRAY,
+                          "a string or an array of strings"},
 };
+
+static int check_strings(const struct tg_field_rule *r, const struct tg_json *v, struct tg_fail *f)
+{
+    struct tg_json_iter it = tg_json_iter(v);
+    while (tg_json_next(&it)) {
+        if (!tg_json_is_str(it.value))
+            return tg_fail_param(f, TG_E_INVALID_VALUE, r->name.p, "'%s' must hold strings only",
+                                 r->name.p);
+    }
+    return 0;
+}
 
 static int check_value(const struct tg_field_rule *r, const struct tg_json *v, struct tg_fail *f)
 {
@@ -76,6 +90,8 @@ static int check_value(const struct tg_field_rule *r, const struct tg_json *v, s
         return check_int(r, v, f);
     if (check == TG_CHECK_NUMBER)
         return check_number(r, v, f);
+    if (check == TG_CHECK_STRINGS)
+        return check_strings(r, v, f);
     return 0;
 }
 
@@ -169,8 +185,6 @@ static int read_stops(const struct tg_body *b, struct tg_sampling *s, struct tg_
         s->stops[s->n_stops++] = tg_json_str(v);
     struct tg_json_iter it = tg_json_iter(v);
     while (tg_json_next(&it)) {
-        if (!tg_json_is_str(it.value))
-            return tg_fail_param(f, TG_E_INVALID_VALUE, "stop", "'stop' must hold strings only");
         if (s->n_stops == TG_CHAT_MAX_STOPS)
             return tg_fail_param(f, TG_E_INVALID_VALUE, "stop", "'stop' has more than %d entries",
                                  TG_CHAT_MAX_STOPS);

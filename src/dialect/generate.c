@@ -18,7 +18,7 @@
 
 /* In order of length. max_length is the older name of max_tokens. */
 static const struct tg_field_rule rules[] = {
-    RULE("stop", TG_F_STOP, TG_CHECK_STRING_OR_ARRAY),
+    RULE("stop", TG_F_STOP, TG_CHECK_STRINGS),
     RULE("model", TG_F_MODEL, TG_CHECK_STRING),
     RANGE("top_p", TG_F_TOP_P, TG_CHECK_NUMBER, 0, 1),
     RULE("prompt", TG_F_PROMPT, TG_CHECK_STRING),
@@ -48,8 +48,9 @@ static int check_max_tokens(struct tg_body *b, struct tg_fail *f)
     if (tg_json_i64(b->v[TG_F_MAX_COMPLETION_TOKENS], &length))
         return 0;
     if (tg_json_i64(b->v[TG_F_MAX_TOKENS], &tokens) == 0 && tokens != length)
-        return tg_fail_param(f, TG_E_INVALID_VALUE, "max_length",
-                             "'max_length' and 'max_tokens' are the same and differ here");
+        return tg_fail_param(
+            f, TG_E_INVALID_VALUE, "max_length",
+            "'max_length' and 'max_tokens' are two names of one setting and differ");
     b->v[TG_F_MAX_TOKENS] = b->v[TG_F_MAX_COMPLETION_TOKENS];
     b->v[TG_F_MAX_COMPLETION_TOKENS] = NULL;
     return 0;

@@ -18,7 +18,7 @@
 /* In order of length. */
 static const struct tg_field_rule rules[] = {
     RANGE("n", TG_F_N, TG_CHECK_INT, 1, 128),
-    RULE("stop", TG_F_STOP, TG_CHECK_STRING_OR_ARRAY),
+    RULE("stop", TG_F_STOP, TG_CHECK_STRINGS),
     RULE("seed", TG_F_SEED, TG_CHECK_INT),
     RULE("user", TG_F_USER, TG_CHECK_STRING),
     RULE("model", TG_F_MODEL, TG_CHECK_STRING | TG_CHECK_NOT_NULL),
@@ -60,6 +60,8 @@ static const struct tg_field_rule rules[] = {
 };
 static const struct tg_field_table table = {rules, TG_ARRAY_LEN(rules), TG_STR_INIT("messages")};
 
+enum { MAX_MESSAGES = 10000 };
+
 static int bad_message(size_t i, const char *member, int err, const char *text, struct tg_fail *f)
 {
     char param[64];
@@ -100,6 +102,9 @@ static int check_messages(const struct tg_body *b, struct tg_fail *f)
     if (tg_json_count(list) == 0)
         return tg_fail_param(f, TG_E_INVALID_VALUE, "messages",
                              "'messages' must hold at least one message");
+    if (tg_json_count(list) > MAX_MESSAGES)
+        return tg_fail_param(f, TG_E_INVALID_VALUE, "messages",
+                             "'messages' holds more than %d messages", MAX_MESSAGES);
     struct tg_json_iter it = tg_json_iter(list);
     while (tg_json_next(&it)) {
         int rc = check_message(it.value, it.index, f);

@@ -18,7 +18,7 @@
 static const struct tg_field_rule rules[] = {
     RANGE("n", TG_F_N, TG_CHECK_INT, 1, 128),
     RULE("echo", TG_F_ECHO, TG_CHECK_BOOL),
-    RULE("stop", TG_F_STOP, TG_CHECK_STRING_OR_ARRAY),
+    RULE("stop", TG_F_STOP, TG_CHECK_STRINGS),
     RULE("seed", TG_F_SEED, TG_CHECK_INT),
     RULE("user", TG_F_USER, TG_CHECK_STRING),
     RULE("model", TG_F_MODEL, TG_CHECK_STRING | TG_CHECK_NOT_NULL),

@@ -47,7 +47,8 @@ static size_t skip_string(struct tg_str s, size_t at)
 static bool has_top_member(struct tg_str s, struct tg_str name)
 {
     unsigned depth = 0;
-    bool key = false; /* the next string at depth 1 is a key */
+    bool object = false; /* what stands at depth 1 is an object */
+    bool key = false;    /* the next string there is a key */
     for (size_t i = 0; i < s.n;) {
         char c = s.p[i];
         if (c == '"') {
@@ -59,12 +60,13 @@ static bool has_top_member(struct tg_str s, struct tg_str name)
             key = false;
             continue;
         }
-        if (c == '{' || c == '[')
-            key = ++depth == 1;
-        else if (c == '}' || c == ']')
+        if (c == '{' || c == '[') {
+            if (++depth == 1)
+                object = key = c == '{';
+        } else if (c == '}' || c == ']')
             depth -= depth > 0;
         else if (c == ',')
-            key = true;
+            key = object && depth == 1;
         i++;
     }
     return false;

@@ -2,19 +2,36 @@
 
 #include "base/err.h"
 
-/* Bounds that keep the work linear: a name with the blanks around it is looked for in so many bytes
- * only, and looked up so often, in so many variables. */
-enum { MAX_NAME_BYTES = 130, MAX_USES = 10000, MAX_VARIABLES = 1000 };
+/* Bounds that keep the work small: how often variables are looked up, and in how many. */
+enum { MAX_USES = 10000, MAX_VARIABLES = 1000 };
 
-static bool is_name(struct tg_str s)
+static bool is_name_byte(char c)
 {
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              c == '_' || c == '.' || c == '-'))
-            return false;
-    }
-    return s.n > 0;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.' || c == '-';
+}
+
+static size_t skip_blanks(struct tg_str s, size_t at)
+{
+    while (at < s.n && (s.p[at] == ' ' || s.p[at] == '\t' || s.p[at] == '\n' || s.p[at] == '\r'))
+        at++;
+    return at;
+}
+
+/* Length of the "{{ name }}" at s.p[at], 0 if there is none. Never looks past the next brace, so
+ * that a search from brace to brace is linear. */
+static size_t variable_at(struct tg_str s, size_t at, struct tg_str *out_name)
+{
+    if (at + 1 >= s.n || s.p[at] != '{' || s.p[at + 1] != '{')
+        return 0;
+    size_t begin = skip_blanks(s, at + 2), end = begin;
+    while (end < s.n && is_name_byte(s.p[end]))
+        end++;
+    size_t close = skip_blanks(s, end);
+    if (end == begin || close + 1 >= s.n || s.p[close] != '}' || s.p[close + 1] != '}')
+        return 0;
+    *out_name = tg_str_make(s.p + begin, end - begin);
+    return close + 2 - at;
 }
 
 struct piece {
@@ -28,21 +45,13 @@ static bool next_piece(struct tg_str *rest, struct piece *out)
     if (!rest->n)
         return false;
     *out = (struct piece){.text = *rest};
-    for (size_t from = 0;;) {
-        ptrdiff_t open = tg_str_find(tg_str_from(*rest, from), TG_STR("{{"));
-        if (open < 0)
-            break;
-        size_t at = from + (size_t)open;
-        struct tg_str inside = tg_str_from(*rest, at + 2);
-        ptrdiff_t close = tg_str_find(tg_str_first(inside, MAX_NAME_BYTES), TG_STR("}}"));
-        struct tg_str name = tg_str_trim(tg_str_first(inside, close < 0 ? 0 : (size_t)close));
-        if (is_name(name)) {
+    for (size_t at = 0; at < rest->n; at++) {
+        size_t n = rest->p[at] == '{' ? variable_at(*rest, at, &out->name) : 0;
+        if (n) {
             out->text = tg_str_first(*rest, at);
-            out->name = name;
-            *rest = tg_str_from(inside, (size_t)close + 2);
+            *rest = tg_str_from(*rest, at + n);
             return true;
         }
-        from = at + 1; /* plain text, one brace further: "{{{x}}" */
     }
     *rest = TG_STR("");
     return true;
