@@ -264,7 +264,7 @@ size_t tg_engine_models_view(struct tg_gateway_shared *sh, const struct tg_snaps
     struct tg_fail ignored;
     for (size_t i = 0; i < s->n_targets && n < max; i++) {
         struct tg_engine_status st;
-        uint32_t id;
+        uint32_t id = 0;
         tg_fail_clear(&ignored);
         if (s->targets[i].kind != TG_BACKEND_LOCAL ||
             model_of(sh, &s->targets[i], &ignored, &id) < 0 ||
