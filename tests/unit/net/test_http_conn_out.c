@@ -444,6 +444,33 @@ static void test_functions_after_gone(void **state)
     close_request(&r, &p);
 }
 
+/* A chunk of more pieces than one writev takes is still one chunk. */
+static void test_many_pieces(void **state)
+{
+    struct rig r;
+    struct peer p;
+    size_t n = 3000000;
+    char *big = tg_malloc(n);
+
+    for (size_t i = 0; i < n; i++)
+        big[i] = (char)('a' + (i * 31 + i / 1000) % 26);
+    open_request(&r, &p, GET_A, 1 << 22);
+    struct tg_http_conn *c = r.last->conn;
+    assert_int_equal(tg_http_conn_respond(c, 200, NULL, 0, TG_HTTP_LENGTH_UNKNOWN), 0);
+    assert_int_equal(tg_http_conn_write(c, TG_STR("x")), 0); /* so that the big one is queued */
+    assert_int_equal(tg_http_conn_write(c, tg_str_make(big, n)), 0);
+    assert_int_equal(tg_http_conn_queued(c) > n, 1);
+    tg_http_conn_end(c);
+    settle(r.loop);
+    assert_int_equal(r.flushed, 1);
+    (void)peer_text(&p);
+    char *body = strstr(p.got.p, "\r\n\r\n") + 4;
+    assert_int_equal(dechunk(body), n + 1);
+    assert_memory_equal(body + 1, big, n);
+    tg_free(big);
+    close_request(&r, &p);
+}
+
 static void test_too_big_for_one_write(void **state)
 {
     struct rig r;
@@ -478,6 +505,7 @@ int main(void)
         cmocka_unit_test(test_big_answer_without_memory),
         cmocka_unit_test(test_reset_while_blocked),
         cmocka_unit_test(test_functions_after_gone),
+        cmocka_unit_test(test_many_pieces),
         cmocka_unit_test(test_too_big_for_one_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
