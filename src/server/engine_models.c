@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "engine/backend_engine.h"
 #include "engine/engine.h"
+#include "policy/route.h"
 #include "server/worker.h"
 
 #define NAME_BYTES 128
@@ -226,6 +227,26 @@ void tg_engine_models_leave(struct tg_worker *w)
 {
     tg_engine_backend_free(w->engine_client);
     w->engine_client = NULL;
+}
+
+int tg_engine_models_command(struct tg_gateway_shared *sh, const struct tg_snapshot *s,
+                             struct tg_str model, bool load, struct tg_fail *fail)
+{
+    struct tg_route_plan plan;
+    uint32_t id;
+    int rc = tg_route_find(s, model, NULL, &plan, fail);
+    if (rc < 0)
+        return rc;
+    const struct tg_target *t = &s->targets[plan.model->target];
+    if (t->kind != TG_BACKEND_LOCAL)
+        return tg_fail_param(fail, TG_E_INVALID_VALUE, "model",
+                             "%.*s is served by %s; only local models are loaded and unloaded",
+                             TG_STR_ARG(t->name), tg_backend_kind_name(t->kind));
+    rc = model_of(sh, t, fail, &id);
+    if (rc < 0)
+        return rc;
+    rc = load ? tg_engine_model_load(sh->engine, id) : tg_engine_model_unload(sh->engine, id);
+    return rc < 0 ? tg_fail_set(fail, rc, "the local engine takes no commands now") : 0;
 }
 
 /* ---- for the pages ---- */

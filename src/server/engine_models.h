@@ -27,6 +27,12 @@ void tg_engine_models_stop(struct tg_gateway_shared *sh);
 int tg_engine_models_join(struct tg_gateway_shared *sh, struct tg_worker *w) TG_WARN_UNUSED;
 void tg_engine_models_leave(struct tg_worker *w);
 
+/* Loads a local model into its process, or unloads it (it comes back with the next request). The
+ * work goes on behind; the state tells. TG_E_MODEL_NOT_FOUND; TG_E_INVALID_VALUE: not a local one.
+ */
+int tg_engine_models_command(struct tg_gateway_shared *sh, const struct tg_snapshot *s,
+                             struct tg_str model, bool load, struct tg_fail *fail) TG_WARN_UNUSED;
+
 /* The state of every local model of a snapshot; texts are copied into the arena. Returns how many.
  */
 size_t tg_engine_models_view(struct tg_gateway_shared *sh, const struct tg_snapshot *s,

@@ -125,6 +125,31 @@ static int decode_id(struct tg_arena *a, struct tg_str raw, struct tg_str *out)
     return 0;
 }
 
+/* POST /v1/models/{id}/load and /unload. */
+static void page_model_command(struct page *p)
+{
+    struct tg_str rest = tg_str_from(p->path, sizeof "/v1/models/" - 1), id;
+    bool load = !tg_str_ends(rest, TG_STR("/unload"));
+    struct tg_fail f;
+    rest.n -= load ? sizeof "/load" - 1 : sizeof "/unload" - 1;
+    tg_fail_clear(&f);
+    if (decode_id(&p->req->arena, rest, &id) < 0) {
+        fail_with(p, TG_E_BAD_REQUEST, "malformed percent-encoding in the model's name");
+        return;
+    }
+    int rc =
+        tg_engine_models_command(p->worker->shared, p->worker->rt->epoch->snapshot, id, load, &f);
+    if (rc < 0) {
+        (void)tg_fail_set(&f, rc, "%s", tg_err_info(rc)->text); /* the first text stands */
+        fail_page(p, &f);
+        return;
+    }
+    p->status = 202;
+    (void)tg_buf_lit(&p->body, "{\"model\":"); /* send_page() tests the buffer */
+    (void)tg_buf_json_str(&p->body, id);
+    (void)tg_buf_printf(&p->body, ",\"command\":\"%s\"}", load ? "load" : "unload");
+}
+
 static void page_model(struct page *p)
 {
     struct tg_admin_view v;
@@ -173,7 +198,10 @@ static const struct route {
     struct tg_str path;
     bool prefix;
     void (*make)(struct page *p);
+    struct tg_str suffix; /* with prefix; such a route takes POST, all others GET */
 } pages[] = {
+    {TG_STR_INIT("/v1/models/"), true, page_model_command, TG_STR_INIT("/load")},
+    {TG_STR_INIT("/v1/models/"), true, page_model_command, TG_STR_INIT("/unload")},
     {TG_STR_INIT("/v1/models"), false, page_models},
     {TG_STR_INIT("/v1/models/"), true, page_model},
     {TG_STR_INIT("/health"), false, page_liveness},
@@ -182,15 +210,26 @@ static const struct route {
     {TG_STR_INIT("/v1/metrics"), false, page_metrics},
 };
 
+static bool matches(const struct route *r, struct tg_str path)
+{
+    if (!r->prefix)
+        return tg_str_eq(path, r->path);
+    return path.n > r->path.n + r->suffix.n && tg_str_starts(path, r->path) &&
+           tg_str_ends(path, r->suffix);
+}
+
 static const struct route *find_page(struct tg_str path)
 {
     for (size_t i = 0; i < TG_ARRAY_LEN(pages); i++) {
-        const struct route *r = &pages[i];
-        if (r->prefix ? path.n > r->path.n && tg_str_starts(path, r->path)
-                      : tg_str_eq(path, r->path))
-            return r;
+        if (matches(&pages[i], path))
+            return &pages[i];
     }
     return NULL;
+}
+
+static bool takes(const struct route *r, enum tg_http_method m)
+{
+    return r->suffix.n ? m == TG_HTTP_POST : m == TG_HTTP_GET || m == TG_HTTP_HEAD;
 }
 
 /* ---- delivery ---- */
@@ -276,10 +315,10 @@ static void answer_page(struct page *p, const struct route *r, const struct tg_d
         send_preflight(p);
         return;
     }
-    if (r && (m == TG_HTTP_GET || m == TG_HTTP_HEAD)) {
+    if (r && takes(r, m)) {
         r->make(p);
     } else if (r || d) {
-        p->allow = r ? "GET, HEAD" : "POST";
+        p->allow = r && !r->suffix.n ? "GET, HEAD" : "POST";
         fail_with(p, TG_E_METHOD_NOT_ALLOWED, "this path does not take that method");
     } else {
         struct tg_fail f;
