@@ -5,6 +5,8 @@
 /* 32: GGUF's tensor alignment. The label behind it gives the length. */
 __asm__(".pushsection .rodata.tg_builtin, \"a\", @progbits\n"
         ".balign 32\n"
+        ".globl tg_builtin_begin, tg_builtin_end\n" /* seen by the other parts of an LTO link */
+        ".hidden tg_builtin_begin, tg_builtin_end\n"
         "tg_builtin_begin:\n"
         ".incbin \"" TG_BUILTIN_MODEL_FILE "\"\n"
         "tg_builtin_end:\n"
