@@ -115,10 +115,19 @@ void tg_http_conn_record(struct tg_http_conn *c, unsigned event)
     tg_loop_wake(c->loop, c->owner);
 }
 
+/* Under TLS an end without close_notify is a cut (RFC 8446 6.1): right for an aborted answer, wrong
+ * for a complete one, whose end may be the connection's. */
+static void say_goodbye(struct tg_http_conn *c)
+{
+    if (c->tls && c->state != TG_CONN_TLS && (c->state == TG_CONN_IDLE || c->flushed))
+        (void)!tg_stream_shutdown(c->stream);
+}
+
 void tg_http_conn_close(struct tg_http_conn *c)
 {
     if (c->state == TG_CONN_CLOSED)
         return;
+    say_goodbye(c);
     if (!c->flushed)
         tg_http_conn_record(c, TG_CONN_GONE);
     end_work(c);
@@ -139,6 +148,11 @@ void tg_http_conn_close(struct tg_http_conn *c)
 }
 
 /* ---- the handler's hold ---- */
+
+const char *tg_http_conn_peer(const struct tg_http_conn *c)
+{
+    return c->peer;
+}
 
 void tg_http_conn_attach(struct tg_http_conn *c, struct tg_task *owner)
 {

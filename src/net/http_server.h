@@ -107,6 +107,8 @@ void tg_http_server_free(struct tg_http_server *s);      /* after close_all, at 
 const struct tg_http_server_stats *tg_http_server_stats(const struct tg_http_server *s);
 
 /* ---- the handler's side ---- */
+/* The client's address as text, "" if unknown; valid as long as c. */
+const char *tg_http_conn_peer(const struct tg_http_conn *c);
 /* `owner` is woken when an event is recorded. */
 void tg_http_conn_attach(struct tg_http_conn *c, struct tg_task *owner);
 unsigned tg_http_conn_take_events(struct tg_http_conn *c); /* and clears them */

@@ -166,6 +166,43 @@ static void test_new_context_closes_idle(void **state)
     trig_fini(&t);
 }
 
+/* An answer that ends with the connection: close_notify tells a whole one from a cut one. */
+static void close_delimited(struct handler *h, unsigned events)
+{
+    if (events & (TG_CONN_GONE | TG_CONN_FLUSHED)) {
+        handler_free(h);
+        return;
+    }
+    if (!(events & TG_CONN_BODY_DONE))
+        return;
+    assert_string_equal(tg_http_conn_peer(h->conn), "127.0.0.1");
+    assert_string_equal(h->req->peer, "127.0.0.1");
+    assert_int_equal(tg_http_conn_respond(h->conn, 200, NULL, 0, TG_HTTP_LENGTH_UNKNOWN), 0);
+    assert_int_equal(tg_http_conn_write(h->conn, TG_STR("until the end")), 0);
+    if (tg_str_eq(h->req->head->target, TG_STR("/whole")))
+        tg_http_conn_end(h->conn);
+    else
+        tg_http_conn_abort(h->conn);
+}
+
+static void test_tls_close_notify(void **state)
+{
+    static char whole[] = "GET /whole HTTP/1.0\r\n\r\n", cut[] = "GET /cut HTTP/1.0\r\n\r\n";
+    struct iovec a = {whole, sizeof whole - 1}, b = {cut, sizeof cut - 1};
+    struct trig t;
+    struct caller k;
+
+    trig_init(&t, cert_path, cert_path, TG_STR("127.0.0.1"));
+    t.s.at_events = close_delimited;
+    assert_int_equal(caller_start_with(&k, &t.c, &a, 1), 0);
+    expect_ok(&k, 200, "until the end");
+    caller_free(&k);
+    assert_int_equal(caller_start_with(&k, &t.c, &b, 1), 0);
+    expect_err(&k, TG_E_UPSTREAM_INCOMPLETE);
+    caller_free(&k);
+    trig_fini(&t);
+}
+
 static void test_tls_big_both_ways(void **state)
 {
     struct trig t;
@@ -433,6 +470,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tls_exchange),
+        cmocka_unit_test(test_tls_close_notify),
         cmocka_unit_test(test_new_context_closes_idle),
         cmocka_unit_test(test_tls_big_both_ways),
         cmocka_unit_test(test_verification),
