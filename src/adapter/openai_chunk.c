@@ -488,10 +488,12 @@ int tg_openai_on_json(struct tg_openai_dec *d, struct tg_json_doc *doc, struct t
     /* A chunk without choices is fine when it has something else to say (Azure's filter results,
      * usage); an answer without them is none. */
     if (tg_unlikely(!tg_json_is_arr(m.choices) && !usage_only)) {
-        if (d->mode == TG_OPENAI_BODY || !d->started)
+        if (d->mode == TG_OPENAI_BODY || !d->seen)
             return on_error(&c, &m);
     }
-    if (tg_unlikely(!d->started))
+    d->seen = true;
+    /* Azure's first chunk has filter results, but neither id nor model nor choices. */
+    if (tg_unlikely(!d->started) && (tg_json_str(m.id).n || tg_json_count(m.choices)))
         on_start(&c, &m);
     struct tg_json_iter it = tg_json_iter(tg_json_is_arr(m.choices) ? m.choices : NULL);
     while (!c.err && tg_json_next(&it))

@@ -102,12 +102,33 @@ static void raw(struct tg_openai_dec *d, struct tg_sink *sink, struct tg_str byt
         sink->on_raw(sink, bytes, hide);
 }
 
+/* With CRLF line ends the block is given at its last CR, and the LF that belongs to it may come in
+ * the next read: the end waits for it, so that the passed bytes are the same for every way of
+ * cutting them. */
+static bool lacks_lf(struct tg_str block)
+{
+    return tg_str_ends(block, TG_STR("\n\r"));
+}
+
 static int on_done(struct tg_openai_dec *d, const struct tg_sse_event *ev, struct tg_sink *sink)
 {
-    if (!d->started)
+    if (!d->seen)
         return tg_openai_broken(d, sink, TG_E_UPSTREAM_INVALID,
                                 "the provider sent an empty stream");
     raw(d, sink, ev->raw, false);
+    if (d->resp.tap && lacks_lf(ev->raw)) {
+        d->mode = TG_OPENAI_LAST_LF;
+        return 0;
+    }
+    return emit_end(d, sink);
+}
+
+static int last_lf(struct tg_openai_dec *d, struct tg_str in, struct tg_sink *sink)
+{
+    if (!in.n)
+        return 0;
+    if (in.p[0] == '\n')
+        raw(d, sink, tg_str_first(in, 1), false);
     return emit_end(d, sink);
 }
 
@@ -149,7 +170,7 @@ static int on_sse(struct tg_openai_dec *d, const struct tg_sse_event *ev, struct
         raw(d, sink, ev->raw, false);
         return 0;
     }
-    if (tg_unlikely(data.p[0] == '[') && tg_str_eq(tg_str_trim(data), TG_STR("[DONE]")))
+    if (tg_unlikely(data.p[0] != '{') && tg_str_eq(tg_str_trim(data), TG_STR("[DONE]")))
         return on_done(d, ev, sink);
     return on_data(d, ev, sink);
 }
@@ -162,6 +183,8 @@ static int sse_bytes(struct tg_openai_dec *d, struct tg_str in, struct tg_sink *
         rc = on_sse(d, &ev, sink);
         if (rc || d->mode == TG_OPENAI_OVER)
             return rc;
+        if (d->mode == TG_OPENAI_LAST_LF)
+            return last_lf(d, in, sink);
     }
     if (rc == TG_E_UPSTREAM_TOO_LARGE)
         return tg_openai_broken(d, sink, rc, "an event of the provider's stream is too large");
@@ -186,6 +209,10 @@ static int raw_as_stream(struct tg_openai_dec *d, struct tg_json_doc *doc, struc
     tg_buf_init(&json, d->resp.max_pending_bytes * 2 + 1024);
     tg_buf_init(&event, d->resp.max_pending_bytes * 4 + 1024);
     int rc = tg_openai_body_to_chunk(doc, &d->scratch, &json);
+    for (size_t i = 0; i < json.n; i++) { /* line breaks in JSON text are but blanks */
+        if (json.p[i] == '\n' || json.p[i] == '\r')
+            json.p[i] = ' ';
+    }
     if (!rc)
         rc = tg_sse_write(&event, TG_STR(""), tg_buf_str(&json));
     if (!rc)
@@ -263,7 +290,9 @@ int tg_openai_on_bytes(void *state, struct tg_str in, struct tg_sink *sink)
             tg_openai_broken(d, sink, TG_E_UPSTREAM_INVALID, "the provider's answer is compressed");
     if (d->mode == TG_OPENAI_SNIFF)
         rc = sniff(d, &in, sink);
-    if (!rc && d->mode == TG_OPENAI_SSE)
+    if (!rc && d->mode == TG_OPENAI_LAST_LF)
+        rc = last_lf(d, in, sink);
+    else if (!rc && d->mode == TG_OPENAI_SSE)
         rc = sse_bytes(d, in, sink);
     else if (!rc && d->mode == TG_OPENAI_BODY)
         rc = body_bytes(d, in, sink);
@@ -298,7 +327,9 @@ int tg_openai_on_end(void *state, bool clean, struct tg_sink *sink)
 {
     struct tg_openai_dec *d = state;
     int rc = 0;
-    if (d->mode == TG_OPENAI_SSE)
+    if (d->mode == TG_OPENAI_LAST_LF)
+        rc = emit_end(d, sink); /* [DONE] was there: a cut behind it takes nothing away */
+    else if (d->mode == TG_OPENAI_SSE)
         rc = finish_stream(d, clean, sink);
     else if (d->mode == TG_OPENAI_BODY && clean)
         rc = finish_body(d, sink);

@@ -47,8 +47,9 @@ bool tg_openai_has_key(struct tg_str text);
 enum tg_openai_mode {
     TG_OPENAI_SNIFF, /* nothing but blanks so far */
     TG_OPENAI_SSE,
-    TG_OPENAI_BODY, /* one JSON document */
-    TG_OPENAI_OVER, /* a terminal event was emitted */
+    TG_OPENAI_LAST_LF, /* [DONE] was passed on but for the LF of its last CRLF */
+    TG_OPENAI_BODY,    /* one JSON document */
+    TG_OPENAI_OVER,    /* a terminal event was emitted */
 };
 
 /* What is known of one choice of the answer. */
@@ -76,6 +77,7 @@ struct tg_openai_dec {
     struct tg_openai_choice *choices;
     uint32_t n_choices, cap_choices, n_finished;
     bool encoded;      /* Content-Encoding that nobody undid */
+    bool seen;         /* a document of the right kind */
     bool started;      /* START was emitted */
     bool content_seen; /* tap: the first DELTA was emitted */
     bool usage_seen;   /* a `usage` of its own, which x_groq's must not replace */
