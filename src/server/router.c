@@ -259,8 +259,10 @@ static size_t page_headers(const struct page *p, struct tg_http_header *h)
     h[n++] = (struct tg_http_header){TG_STR("x-content-type-options"), TG_STR("nosniff")};
     if (p->allow)
         h[n++] = (struct tg_http_header){TG_STR("allow"), tg_str_c(p->allow)};
-    if (p->cors_origin.n)
+    if (p->cors_origin.n) {
         h[n++] = (struct tg_http_header){TG_STR("access-control-allow-origin"), p->cors_origin};
+        h[n++] = (struct tg_http_header){TG_STR("vary"), TG_STR("Origin")};
+    }
     return n;
 }
 
@@ -300,12 +302,26 @@ static struct page *page_new(struct tg_worker *w, struct tg_http_conn *c, struct
 
 static void send_preflight(struct page *p)
 {
-    struct tg_http_header h[5];
+    struct tg_http_header h[6];
     size_t n = tg_cors_preflight(p->cors_origin, p->req->head, h);
+    h[n++] = (struct tg_http_header){TG_STR("x-request-id"), p->request_id};
     if (tg_http_conn_respond(p->conn, 204, h, n, 0) < 0)
         tg_http_conn_abort(p->conn);
     else
         tg_http_conn_end(p->conn);
+}
+
+/* Tunnels and echoes are for no path at all. */
+static bool is_never_taken(enum tg_http_method m)
+{
+    return m == TG_HTTP_CONNECT || m == TG_HTTP_TRACE;
+}
+
+static const char *allowed_methods(const struct route *r, const struct tg_dialect *d)
+{
+    if (!r && !d)
+        return "GET, HEAD, POST";
+    return r && !r->suffix.n ? "GET, HEAD" : "POST";
 }
 
 static void answer_page(struct page *p, const struct route *r, const struct tg_dialect *d)
@@ -317,8 +333,8 @@ static void answer_page(struct page *p, const struct route *r, const struct tg_d
     }
     if (r && takes(r, m)) {
         r->make(p);
-    } else if (r || d) {
-        p->allow = r && !r->suffix.n ? "GET, HEAD" : "POST";
+    } else if (r || d || is_never_taken(m)) {
+        p->allow = allowed_methods(r, d);
         fail_with(p, TG_E_METHOD_NOT_ALLOWED, "this path does not take that method");
     } else {
         struct tg_fail f;
