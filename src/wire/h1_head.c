@@ -333,23 +333,6 @@ static int headers_complete(llhttp_t *l)
     return HPE_PAUSED;
 }
 
-/* llhttp's own complaint as one of ours; where it is stricter than we are (tabs around a length).
- */
-static int llhttp_error(llhttp_errno_t e)
-{
-    switch ((int)e) {
-    case HPE_INVALID_CONTENT_LENGTH:
-    case HPE_UNEXPECTED_CONTENT_LENGTH:
-        return TG_E_BAD_CONTENT_LENGTH;
-    case HPE_INVALID_TRANSFER_ENCODING:
-        return TG_E_TRANSFER_ENCODING;
-    case HPE_INVALID_HEADER_TOKEN:
-        return TG_E_BAD_HEADER;
-    default:
-        return TG_E_BAD_REQUEST;
-    }
-}
-
 static bool same_framing(const struct tg_h1 *p, const llhttp_t *l)
 {
     return ((l->flags & F_CHUNKED) != 0) == (p->n_coding > 0) &&
@@ -375,8 +358,10 @@ static int llhttp_check(const struct tg_h1 *p)
     llhttp_t l __attribute__((uninitialized)); /* zeroed by its init */
     llhttp_init(&l, p->role == TG_H1_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE, &settings);
     llhttp_errno_t e = llhttp_execute(&l, p->buf, p->buf_len);
+    if (e == HPE_INVALID_CONTENT_LENGTH)
+        return TG_E_BAD_CONTENT_LENGTH; /* it takes no tab behind the digits */
     if (e != HPE_PAUSED)
-        return llhttp_error(e);
+        return TG_E_BAD_REQUEST;
     bool same =
         llhttp_get_error_pos(&l) == p->buf + p->buf_len && same_start(p, &l) && same_framing(p, &l);
     return same ? 0 : TG_E_BAD_FRAMING;

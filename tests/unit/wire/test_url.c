@@ -256,6 +256,10 @@ static void test_base64(void **state)
     }
     struct tg_str out = tg_base64(&a, TG_STR("\0\0"));
     assert_str(out, "AAA=");
+    out = tg_base64(&a, tg_str_make("fo\xff\xff", 2)); /* what lies behind has no part in it */
+    assert_str(out, "Zm8=");
+    out = tg_base64(&a, tg_str_make("f\xff\xff", 1));
+    assert_str(out, "Zg==");
     tg_arena_fini(&a);
     tg_arena_init(&a, 256, 4096);
     tg_alloc_fail_at(1, 1);
