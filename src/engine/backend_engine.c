@@ -92,8 +92,9 @@ static void fill_sampling(const struct tg_sampling *s, double default_temperatur
     o->seed = (uint32_t)s->seed;
 }
 
-static int fill_limits(const struct tg_sampling *s, const struct tg_target *t, struct tg_fail *f,
-                       struct tg_engine_request *req)
+/* MAX_LENGTH is a default of /v1/generate; chats go on until the model stops or the context ends. */
+static int fill_limits(const struct tg_sampling *s, const struct tg_target *t,
+                       bool wants_default_length, struct tg_fail *f, struct tg_engine_request *req)
 {
     uint64_t max = t->max_tokens;
     if (s->has & TG_HAS_MAX_TOKENS) {
@@ -102,7 +103,8 @@ static int fill_limits(const struct tg_sampling *s, const struct tg_target *t, s
                                  "max_tokens must be positive");
         if (max == 0 || (uint64_t)s->max_tokens < max)
             max = (uint64_t)s->max_tokens;
-    }
+    } else if (wants_default_length && (max == 0 || t->engine.max_length < max))
+        max = t->engine.max_length;
     req->max_tokens = max > UINT32_MAX ? UINT32_MAX : (uint32_t)max;
     bool many = (s->has & TG_HAS_N) && s->n != 1;
     if (many && (s->n < 1 || s->n > TG_ENGINE_MAX_CHOICES))
@@ -138,7 +140,8 @@ static int build(struct tg_attempt *a, struct tg_engine_request *req)
     const struct tg_target *t = tg_attempt_target(a);
     int rc = refuse_unsupported(chat, tg_attempt_fail(a));
     if (!rc)
-        rc = fill_limits(&chat->sampling, t, tg_attempt_fail(a), req);
+        rc = fill_limits(&chat->sampling, t, strcmp(chat->dialect, "generate") == 0,
+                         tg_attempt_fail(a), req);
     if (!rc)
         rc = fill_bias(a, chat->sampling.logit_bias, req);
     if (rc)

@@ -96,6 +96,17 @@ static void check_template(struct tg_child *c, struct tg_engine_info *info)
     tg_buf_fini(&b);
 }
 
+static void log_calib(const struct tg_calib *k)
+{
+    char line[200];
+    snprintf(line, sizeof line,
+             "measured: flash attention %s; a step of 1, 2, 4, 8 rows takes %u, %u, %u, %u us, "
+             "behind %u tokens %u us; a prompt token %u ns",
+             k->flash ? "on" : "off", k->step_us[0], k->step_us[1], k->step_us[2], k->step_us[3],
+             TG_CALIB_DEPTH, k->deep_us, k->prefill_ns_per_token);
+    log_line(line);
+}
+
 static int load(struct tg_child *c, struct tg_fail *f)
 {
     char path[PATH_CAP];
@@ -118,6 +129,7 @@ static int load(struct tg_child *c, struct tg_fail *f)
         rc = tg_calibrate(c->llm, &c->plan, c->init.flash, shape.file_bytes, &c->ready.calib, f);
     if (rc)
         return rc;
+    log_calib(&c->ready.calib);
     struct tg_engine_info *info = &c->ready.info;
     tg_llm_describe(c->llm, info);
     check_template(c, info);

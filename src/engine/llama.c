@@ -367,22 +367,29 @@ static uint64_t kv_bytes_per_token(struct tg_llm *m, const struct gguf_context *
            ((key ? key : head_size) + (value ? value : head_size)) * 2;
 }
 
+/* What clients may read of a path: where models lie on this machine is not their business. */
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 int tg_llm_probe(struct tg_llm *m, const char *path, struct tg_llm_shape *out, struct tg_fail *f)
 {
     struct stat st;
     if (stat(path, &st) != 0)
-        return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "the model file %s can't be opened: %s", path,
-                           strerrordesc_np(errno));
+        return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "the model file %s can't be opened: %s",
+                           file_name(path), strerrordesc_np(errno));
     if (!S_ISREG(st.st_mode))
-        return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "%s is not a file", path);
+        return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "%s is not a file", file_name(path));
     log_forget_error();
     struct gguf_context *g =
         m->f.gguf_init_from_file(path, (struct gguf_init_params){.no_alloc = true});
     if (!g) {
         char why[256];
         log_error(why, sizeof why);
-        return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "%s is not a usable GGUF file%s%s", path,
-                           why[0] ? ": " : "", why);
+        return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "%s is not a usable GGUF file%s%s",
+                           file_name(path), why[0] ? ": " : "", why);
     }
     struct tg_llm_shape s = {.file_bytes = (uint64_t)st.st_size};
     int64_t at = m->f.gguf_find_key(g, "general.architecture");
