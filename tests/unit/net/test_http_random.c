@@ -575,7 +575,7 @@ static void test_client_lives(void **state)
 
 static int print_seed(void **state)
 {
-    print_message("last seed %llu, answered %llu\n", (unsigned long long)current_seed,
+    print_message("# last seed %llu, answered %llu\n", (unsigned long long)current_seed,
                   (unsigned long long)answered);
     return 0;
 }

@@ -194,7 +194,7 @@ static void test_idle_memory(void **state)
     struct rig r;
     struct peer p;
 
-    print_message("struct tg_http_conn %zu, tg_stream %zu bytes\n", sizeof(struct tg_http_conn),
+    print_message("# struct tg_http_conn %zu, tg_stream %zu bytes\n", sizeof(struct tg_http_conn),
                   sizeof(struct tg_stream));
     assert_true(sizeof(struct tg_http_conn) <= 640);
     rig_init(&r);
