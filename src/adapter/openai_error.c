@@ -130,7 +130,8 @@ struct tg_str tg_openai_redact(struct tg_str text, char *out, size_t cap)
             n += 3;
             i += key;
         } else {
-            out[n++] = text.p[i++];
+            out[n++] = text.p[i] ? text.p[i] : ' '; /* a NUL would end the message */
+            i++;
         }
     }
     out[n] = 0;
