@@ -200,7 +200,9 @@ static const struct tg_conf_row global_rows[] = {
     ROW("retry.max_retry_after", TG_CT_DURATION, 0, RAW, RETRY.max_retry_after_ms, 0, HOUR, "20s",
         NULL, NULL, NULL, "Longest Retry-After of a provider that is waited for."),
     ROW("retry.budget_percent", TG_CT_INT, 0, RAW, RETRY.budget_percent, 0, 1000, "20", NULL, NULL,
-        NULL, "Extra attempts per hundred requests, per worker; 0: no retries."),
+        NULL,
+        "Retries at the same target per hundred requests, per worker; 0: none. Fallbacks do not "
+        "count."),
 
     ROW("breaker.consecutive_failures", TG_CT_INT, 0, RAW, BREAKER.consecutive_failures, 1, 10000,
         "5", NULL, NULL, NULL, "A target is left alone after this many failures in a row,"),

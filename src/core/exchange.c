@@ -9,6 +9,8 @@
 
 #define KEEP_ALIVE_MS 15000
 #define MAX_ID_BYTES  128
+#define ARENA_FIRST   1024
+#define ARENA_MAX     (8u << 20)
 
 enum step_result { WAIT = 0, MORE = 1 };
 typedef enum step_result (*step_fn)(struct tg_exchange *x);
@@ -137,8 +139,8 @@ static enum step_result step_parse(struct tg_exchange *x)
         x->dialect = d; /* else the path's first says what is wrong */
     struct tg_fail *f = &x->rt->scratch_fail;
     tg_fail_clear(f);
-    int rc = x->dialect->open(tg_exchange_arena(x), x->req->head, tg_buf_str(&x->req->body),
-                              &x->call, f);
+    int rc = x->dialect->open(tg_exchange_body_arena(x), x->req->head,
+                              tg_buf_str(&x->req->body), &x->call, f);
     if (rc < 0)
         return fail_from(x, f, rc);
     tg_settle_received(x);
@@ -212,12 +214,12 @@ static int parse_canonical(struct tg_exchange *x)
 {
     if (x->chat)
         return 0;
-    struct tg_chat_req *chat = tg_arena_new(tg_exchange_arena(x), struct tg_chat_req);
+    struct tg_chat_req *chat = tg_arena_new(tg_exchange_body_arena(x), struct tg_chat_req);
     if (!chat)
         return TG_E_NOMEM;
     struct tg_fail *f = &x->rt->scratch_fail;
     tg_fail_clear(f);
-    int rc = x->dialect->parse(tg_exchange_arena(x), &x->call, chat, f);
+    int rc = x->dialect->parse(tg_exchange_body_arena(x), &x->call, chat, f);
     if (rc < 0) {
         struct tg_fail *mine = tg_exchange_fail(x);
         if (mine && !mine->err)
@@ -297,7 +299,9 @@ static struct tg_retry_decision decide(struct tg_exchange *x, const struct tg_fa
         .random = tg_rand_u64(),
     };
     struct tg_retry_decision d = tg_retry_decide(&x->epoch->snapshot->settings.retry, &in);
-    if (d.action != TG_RETRY_GIVE_UP && !tg_retry_budget_take(&x->rt->retry_budget))
+    /* The budget keeps retries from multiplying an outage. A fallback is no retry: it takes work
+     * away from the target that fails, and breakers bound how often that is found out. */
+    if (d.action == TG_RETRY_SAME && !tg_retry_budget_take(&x->rt->retry_budget))
         d.action = TG_RETRY_GIVE_UP;
     return d;
 }
@@ -354,6 +358,29 @@ static enum step_result step_run(struct tg_exchange *x)
 
 /* ---- STREAM ---- */
 
+/* Once a passed-through answer streams, no other attempt can follow it, and nobody asks for the
+ * request again: a stream of an hour need not hold a prompt of a megabyte. Without memory for the
+ * few strings that are still wanted all stays as it is. */
+static void release_request(struct tg_exchange *x)
+{
+    if (!x->req || x->out.translated || !tg_attempt_request_sent(x->attempt))
+        return;
+    struct tg_str *kept[] = {&x->call.model, &x->call.user, &x->call.metadata, &x->plan->name};
+    struct tg_str copies[TG_ARRAY_LEN(kept)];
+    for (size_t i = 0; i < TG_ARRAY_LEN(kept); i++) {
+        copies[i] = tg_arena_dup(&x->arena, *kept[i]);
+        if (!copies[i].p)
+            return;
+    }
+    for (size_t i = 0; i < TG_ARRAY_LEN(kept); i++)
+        *kept[i] = copies[i];
+    x->call.body = TG_STR("");
+    x->call.parsed = NULL;
+    x->chat = NULL;
+    tg_http_req_free(x->req);
+    x->req = NULL;
+}
+
 static void balance(struct tg_exchange *x)
 {
     bool above = x->reply.ops->above_high(x->reply.ctx);
@@ -368,6 +395,7 @@ static enum step_result step_stream(struct tg_exchange *x)
     if (x->out.write_failed)
         return fail_with(x, TG_E_FULL);
     if (!tg_attempt_over(x->attempt)) {
+        release_request(x);
         balance(x);
         return WAIT;
     }
@@ -401,7 +429,9 @@ static enum step_result step_settle(struct tg_exchange *x)
 static void release(struct tg_grave *g)
 {
     struct tg_exchange *x = tg_container_of(g, struct tg_exchange, grave);
-    tg_http_req_free(x->req); /* the exchange lives in its arena */
+    struct tg_arena arena = x->arena; /* the exchange lives in it */
+    tg_http_req_free(x->req);
+    tg_arena_fini(&arena);
 }
 
 static enum step_result step_done(struct tg_exchange *x)
@@ -509,7 +539,7 @@ struct tg_str tg_exchange_request_id(struct tg_arena *a, const struct tg_http_he
 {
     struct tg_str id = tg_http_head_get(head, TG_STR("x-request-id"));
     if (acceptable_id(id))
-        return id;
+        return tg_arena_dup(a, id);
     char made[48];
     size_t n = tg_rand_id("req_", made, sizeof made);
     return tg_arena_dup(a, tg_str_make(made, n));
@@ -524,7 +554,8 @@ static void init(struct tg_exchange *x, struct tg_runtime *rt, struct tg_http_co
     x->dialect_index = dialect_index;
     x->dialect = rt->registry->dialects[dialect_index];
     x->started_wall_us = tg_clock_wall_us();
-    x->request_id = tg_exchange_request_id(&req->arena, req->head);
+    x->received_us = req->received_us;
+    x->request_id = tg_exchange_request_id(&x->arena, req->head);
     tg_task_init(&x->task, step);
     tg_timer_init(&x->timer, on_timer);
     tg_list_init(&x->link);
@@ -548,15 +579,18 @@ void tg_exchange_start_http(struct tg_runtime *rt, struct tg_http_conn *conn,
                             struct tg_http_req *req, size_t dialect_index,
                             struct tg_str cors_origin)
 {
-    struct tg_exchange *x = tg_arena_new(&req->arena, struct tg_exchange);
+    struct tg_arena arena;
+    tg_arena_init(&arena, ARENA_FIRST, ARENA_MAX);
+    struct tg_exchange *x = tg_arena_new(&arena, struct tg_exchange);
     if (!x) {
         tg_http_conn_abort(conn);
         tg_http_req_free(req);
         return;
     }
+    x->arena = arena;
     init(x, rt, conn, req, dialect_index);
     x->endpoint = endpoint_path(x->dialect, req->head->target);
-    x->cors_origin = cors_origin;
+    x->cors_origin = tg_arena_dup(&x->arena, cors_origin); /* without memory: no such header */
     if (rt->draining)
         x->aborting = true;
     if (rt->max_active && rt->active > rt->max_active) {
