@@ -141,6 +141,7 @@ struct tg_chat_req {
     size_t n_messages;
     struct tg_tool *tools;
     size_t n_tools;
+    bool has_functions; /* OpenAI's older form of tools: kept in `extra` only */
     struct tg_tool_choice tool_choice;
     struct tg_sampling sampling;
     struct tg_output_format format;

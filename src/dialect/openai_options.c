@@ -139,6 +139,7 @@ int tg_openai_parse_options(struct tg_arena *a, const struct tg_body *b, struct 
     int rc = parse_tools(a, b, out, f);
     if (rc)
         return rc;
+    out->has_functions = tg_json_count(b->v[TG_F_FUNCTIONS]) > 0;
     parse_tool_choice(b, &out->tool_choice);
     parse_format(b, &out->format);
     return parse_reasoning(a, b, out);

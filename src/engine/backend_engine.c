@@ -65,6 +65,9 @@ static int refuse_unsupported(const struct tg_chat_req *chat, struct tg_fail *f)
     if (chat->n_tools && chat->tool_choice.kind != TG_TOOL_CHOICE_NONE)
         return tg_fail_param(f, TG_E_UNSUPPORTED_PARAMETER, "tools",
                              "the local model does not support tools");
+    if (chat->has_functions)
+        return tg_fail_param(f, TG_E_UNSUPPORTED_PARAMETER, "functions",
+                             "the local model does not support functions");
     if (chat->format.kind == TG_FORMAT_JSON || chat->format.kind == TG_FORMAT_SCHEMA)
         return tg_fail_param(f, TG_E_UNSUPPORTED_PARAMETER, "response_format",
                              "the local model does not support structured output");
@@ -92,7 +95,8 @@ static void fill_sampling(const struct tg_sampling *s, double default_temperatur
     o->seed = (uint32_t)s->seed;
 }
 
-/* MAX_LENGTH is a default of /v1/generate; chats go on until the model stops or the context ends. */
+/* MAX_LENGTH is a default of /v1/generate; chats go on until the model stops or the context ends.
+ */
 static int fill_limits(const struct tg_sampling *s, const struct tg_target *t,
                        bool wants_default_length, struct tg_fail *f, struct tg_engine_request *req)
 {
@@ -103,8 +107,9 @@ static int fill_limits(const struct tg_sampling *s, const struct tg_target *t,
                                  "max_tokens must be positive");
         if (max == 0 || (uint64_t)s->max_tokens < max)
             max = (uint64_t)s->max_tokens;
-    } else if (wants_default_length && (max == 0 || t->engine.max_length < max))
+    } else if (wants_default_length && (max == 0 || t->engine.max_length < max)) {
         max = t->engine.max_length;
+    }
     req->max_tokens = max > UINT32_MAX ? UINT32_MAX : (uint32_t)max;
     bool many = (s->has & TG_HAS_N) && s->n != 1;
     if (many && (s->n < 1 || s->n > TG_ENGINE_MAX_CHOICES))

@@ -468,7 +468,7 @@ int tg_llm_load(struct tg_llm *m, const char *path, bool no_mmap,
     if (!m->model) {
         char why[256];
         log_error(why, sizeof why);
-        return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "%s can't be loaded%s%s", path,
+        return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "%s can't be loaded%s%s", file_name(path),
                            why[0] ? ": " : "", why);
     }
     if (!m->f.llama_model_has_decoder(m->model) || m->f.llama_model_has_encoder(m->model))
