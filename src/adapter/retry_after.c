@@ -22,7 +22,8 @@ int64_t tg_adapter_retry_after_ms(const struct tg_http_head *head, int64_t now_w
     if (!text.n)
         return -1;
     if (tg_parse_double(text, &number) == 0)
-        return number < 0 ? -1 : bounded(number < (double)MAX_MS ? (int64_t)(number * 1000) : MAX_MS);
+        return number < 0 ? -1
+                          : bounded(number < (double)MAX_MS ? (int64_t)(number * 1000) : MAX_MS);
     int64_t when_us;
     if (now_wall_us <= 0 || tg_clock_parse_http_date(text.p, text.n, &when_us))
         return -1;
