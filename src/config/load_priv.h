@@ -166,7 +166,6 @@ const char *tg_conf_url_parse(struct tg_arena *a, struct tg_str text, struct tg_
                               struct tg_str *out_userinfo);
 bool tg_conf_host_is_loopback(struct tg_str host);
 /* "10.0.0.0/8", "::1", "192.0.2.7" */
-bool tg_conf_cidr_valid(struct tg_str s);
 bool tg_conf_cidr_match(struct tg_str cidr, struct tg_str address);
 /* The proxy for a target: `own` (may be "none"), else HTTPS_PROXY / HTTP_PROXY with NO_PROXY. */
 int tg_conf_proxy_resolve(struct tg_conf_load *l, const struct tg_secret *own,

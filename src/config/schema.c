@@ -156,8 +156,6 @@ static const struct tg_conf_row global_rows[] = {
         NULL, NULL, NULL, "After SIGTERM, running requests may go on for this long."),
     ROW("server.cors_origins", TG_CT_LIST, 0, RAW, SERVER.cors_origins, 0, 64, NULL, "off", NULL,
         NULL, "Origins that browsers may call from (`https://app.example`), or `*`."),
-    ROW("server.trusted_proxies", TG_CT_LIST, 0, RAW, SERVER.trusted_proxies, 0, 64, NULL, "none",
-        NULL, NULL, "Addresses or CIDR blocks whose X-Forwarded-For is believed."),
 
     ROW("limits.target", TG_CT_BYTES32, 0, RAW, LIMITS.max_target_bytes, 64, MIB, "8KiB", NULL,
         NULL, NULL, "Bytes of a request's path and query."),
@@ -169,15 +167,9 @@ static const struct tg_conf_row global_rows[] = {
         "Header lines of a request."),
     ROW("limits.body", TG_CT_BYTES, 0, RAW, LIMITS.max_body_bytes, 1024, 4 * GIB, "20MB", NULL,
         NULL, NULL, "Bytes of a request's body."),
-    ROW("limits.json_depth", TG_CT_INT, 0, RAW, LIMITS.max_json_depth, 8, 1024, "128", NULL, NULL,
-        NULL, "Nesting of a request's JSON."),
-    ROW("limits.messages", TG_CT_INT, 0, RAW, LIMITS.max_messages, 1, 1000000, "10000", NULL, NULL,
-        NULL, "Messages of a chat request."),
 
     ROW("observability.log_level", TG_CT_ENUM, 0, RAW, OBSERVE.log_level, 0, 0, "INFO", NULL,
         "LOG_LEVEL", log_levels, "Least severe log lines to write."),
-    ROW("observability.log_prompts", TG_CT_BOOL, 0, RAW, OBSERVE.log_prompts, 0, 1, "false", NULL,
-        "LOG_PROMPTS", NULL, "Write prompts and answers to the log too."),
     ROW("observability.metrics_enabled", TG_CT_BOOL, 0, RAW, OBSERVE.metrics_enabled, 0, 1, "true",
         NULL, "METRICS_ENABLED", NULL, "Serve /metrics and /v1/metrics."),
 

@@ -28,13 +28,12 @@ struct tg_server_settings {
     uint32_t max_connections;     /* all workers together */
     uint32_t max_active_requests; /* all workers together; more: 503 overloaded */
     uint32_t header_timeout_ms;
-    uint32_t body_grace_ms;             /* a body's rate is judged after this long */
-    uint32_t body_min_bytes_per_s;      /* slower bodies are cut: 408 */
-    uint32_t idle_timeout_ms;           /* between requests of a connection */
-    uint32_t client_stall_ms;           /* output waits and nothing moves → cut */
-    uint32_t drain_timeout_ms;          /* after SIGTERM */
-    struct tg_str_list cors_origins;    /* empty: CORS off; "*" allows any */
-    struct tg_str_list trusted_proxies; /* addresses or CIDR blocks; empty: nobody */
+    uint32_t body_grace_ms;          /* a body's rate is judged after this long */
+    uint32_t body_min_bytes_per_s;   /* slower bodies are cut: 408 */
+    uint32_t idle_timeout_ms;        /* between requests of a connection */
+    uint32_t client_stall_ms;        /* output waits and nothing moves → cut */
+    uint32_t drain_timeout_ms;       /* after SIGTERM */
+    struct tg_str_list cors_origins; /* empty: CORS off; "*" allows any */
 };
 
 /* What one request may be. */
@@ -44,13 +43,10 @@ struct tg_limit_settings {
     uint32_t max_header_bytes;
     uint32_t max_headers;
     uint64_t max_body_bytes;
-    uint32_t max_json_depth;
-    uint32_t max_messages;
 };
 
 struct tg_observability_settings {
     enum tg_log_level log_level;
-    bool log_prompts; /* prompts and completions may be written to logs; off */
     bool metrics_enabled;
 };
 

@@ -205,13 +205,6 @@ static bool parse_cidr(struct tg_str s, unsigned char out[16], unsigned *out_byt
     return true;
 }
 
-bool tg_conf_cidr_valid(struct tg_str s)
-{
-    unsigned char a[16];
-    unsigned bytes, bits;
-    return parse_cidr(s, a, &bytes, &bits);
-}
-
 bool tg_conf_cidr_match(struct tg_str cidr, struct tg_str address)
 {
     unsigned char net[16], a[16];

@@ -36,10 +36,8 @@ static void nothing_at_all_gives_the_builtin_model(void **state)
     assert_int_equal(s->limits.max_target_bytes, 8192);
     assert_int_equal(s->limits.max_header_bytes, 65536);
     assert_int_equal(s->limits.max_headers, 100);
-    assert_int_equal(s->limits.max_json_depth, 128);
     assert_int_equal(s->observability.log_level, TG_LOG_INFO);
     assert_true(s->observability.metrics_enabled);
-    assert_false(s->observability.log_prompts);
     assert_int_equal(s->upstream.connect_timeout_ms, 5000);
     assert_int_equal(s->upstream.first_byte_timeout_ms, 60000);
     assert_int_equal(s->upstream.idle_timeout_ms, 60000);
@@ -320,11 +318,9 @@ static void every_setting_in_the_file_reaches_its_member(void **state)
                  "server: {host: '::1', port: 0, max_connections: 5, max_active_requests: 6,\n"
                  "  header_timeout: 250ms, body_grace: 2, body_min_rate: 2KiB, idle_timeout: 5m,\n"
                  "  client_stall: 1h, drain_timeout: 0, cors_origins: ['https://a.example', "
-                 "'http://b:81'],\n"
-                 "  trusted_proxies: '10.0.0.0/8, ::1'}\n"
-                 "limits: {target: 1KiB, header_line: 2KiB, header: 4KiB, headers: 9, body: 1MiB,\n"
-                 "  json_depth: 9, messages: 3}\n"
-                 "observability: {log_level: warning, log_prompts: yes, metrics_enabled: off}\n"
+                 "'http://b:81']}\n"
+                 "limits: {target: 1KiB, header_line: 2KiB, header: 4KiB, headers: 9, body: 1MiB}\n"
+                 "observability: {log_level: warning, metrics_enabled: off}\n"
                  "retry: {max_attempts: 1, base_delay: 1ms, max_delay: 2ms, max_retry_after: 3ms,\n"
                  "  budget_percent: 0}\n"
                  "breaker: {consecutive_failures: 1, failure_percent: 2, min_requests: 3,\n"
@@ -354,17 +350,12 @@ static void every_setting_in_the_file_reaches_its_member(void **state)
     assert_int_equal(s->server.drain_timeout_ms, 0);
     assert_int_equal(s->server.cors_origins.n, 2);
     assert_str(s->server.cors_origins.v[1], "http://b:81");
-    assert_int_equal(s->server.trusted_proxies.n, 2);
-    assert_str(s->server.trusted_proxies.v[1], "::1");
     assert_int_equal(s->limits.max_target_bytes, 1024);
     assert_int_equal(s->limits.max_header_line_bytes, 2048);
     assert_int_equal(s->limits.max_header_bytes, 4096);
     assert_int_equal(s->limits.max_headers, 9);
     assert_int_equal(s->limits.max_body_bytes, 1048576);
-    assert_int_equal(s->limits.max_json_depth, 9);
-    assert_int_equal(s->limits.max_messages, 3);
     assert_int_equal(s->observability.log_level, TG_LOG_WARNING);
-    assert_true(s->observability.log_prompts);
     assert_false(s->observability.metrics_enabled);
     assert_int_equal(s->retry.max_attempts, 1);
     assert_int_equal(s->retry.max_retry_after_ms, 3);

@@ -123,7 +123,7 @@ static void address_blocks(void **state)
         "",         "x",           "10.0.0.0/",    "10.0.0.0/33", "::/129", "/8",
         "10.0.0/8", "10.0.0.0/-1", "10.0.0.0/8/8", "10.0.0.0 /8", "[::1]"};
     for (size_t i = 0; i < TG_ARRAY_LEN(bad); i++)
-        assert_false(tg_conf_cidr_valid(tg_str_c(bad[i])));
+        assert_false(tg_conf_cidr_match(tg_str_c(bad[i]), TG_STR("10.0.0.1")));
     static const struct {
         const char *cidr, *address;
         bool match;
@@ -143,11 +143,9 @@ static void address_blocks(void **state)
         {"10.0.0.0/8", "10.0.0.0/8", false},
         {"10.0.0.0/8", "host", false},
     };
-    for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++) {
-        assert_true(tg_conf_cidr_valid(tg_str_c(cases[i].cidr)));
+    for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++)
         assert_int_equal(tg_conf_cidr_match(tg_str_c(cases[i].cidr), tg_str_c(cases[i].address)),
                          cases[i].match);
-    }
 }
 
 int main(void)
