@@ -109,7 +109,7 @@ static void place_job(struct engine *e, struct tg_job *j, struct tg_placement p)
     struct tg_llm *llm = e->c->llm;
     uint32_t slot = (uint32_t)p.slot, reuse = p.reuse;
     if (p.source == p.slot && reuse > 0) {
-        /* Models with a recurrent or sliding-window state can't take a part back. */
+        /* Some memories can't take a part back. */
         if (reuse < s->n_cells && !tg_llm_seq_cut(llm, slot, reuse)) {
             drop_cells(e, slot);
             reuse = 0;
@@ -142,7 +142,8 @@ static enum start start_job(struct engine *e, struct tg_job *j)
     struct tg_slot_view v[TG_ENGINE_MAX_SLOTS];
     uint64_t order[TG_ENGINE_MAX_SLOTS];
     views(e, v, order);
-    struct tg_placement p = tg_sched_place(v, e->n_slots, j->tokens, j->n_tokens);
+    struct tg_placement p =
+        tg_sched_place(v, e->n_slots, j->tokens, j->n_tokens, !tg_llm_can_cut(e->c->llm));
     if (p.slot < 0)
         return START_NO_ROOM;
     if (p.wait_for >= 0)

@@ -11,6 +11,33 @@
 
 enum { PATH_CAP = 4096 };
 
+/* The folder of the running binary with `tail` behind it, "" if it can't be told. */
+static void beside_binary(const char *tail, char *out, size_t cap)
+{
+    char exe[PATH_CAP];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    out[0] = '\0';
+    if (n <= 0)
+        return;
+    exe[n] = '\0';
+    char *slash = strrchr(exe, '/');
+    if (!slash)
+        return;
+    *slash = '\0';
+    int len = snprintf(out, cap, "%s/%s", exe, tail);
+    if (len < 0 || (size_t)len >= cap)
+        out[0] = '\0';
+}
+
+int tg_child_open_library(void (*log)(const char *line), bool verbose, struct tg_fail *f,
+                          struct tg_llm **out)
+{
+    char beside[PATH_CAP];
+    beside_binary("../lib/tollgate", beside, sizeof beside);
+    const char *const dirs[] = {getenv("TOLLGATE_LLAMA_DIR"), beside};
+    return tg_llm_open(dirs, TG_ARRAY_LEN(dirs), log, verbose, f, out);
+}
+
 static void log_line(const char *line)
 {
     char buf[600];
@@ -112,7 +139,7 @@ static int load(struct tg_child *c, struct tg_fail *f)
     char path[PATH_CAP];
     struct tg_llm_shape shape;
     uint64_t begun = tg_clock_mono_us();
-    int rc = tg_llm_open(log_line, c->init.verbose, f, &c->llm);
+    int rc = tg_child_open_library(log_line, c->init.verbose, f, &c->llm);
     if (!rc)
         rc = model_path(&c->init, path, sizeof path, f);
     if (!rc)

@@ -106,6 +106,9 @@ void tg_child_start_tokenizer(struct tg_child *c);
 void *tg_child_engine(void *child); /* thread: loads the model, then runs the slots */
 
 /* ---- child_load.c ---- */
+/* TOLLGATE_LLAMA_DIR, ../lib/tollgate beside the binary, then as tg_llm_open. */
+int tg_child_open_library(void (*log)(const char *line), bool verbose, struct tg_fail *f,
+                          struct tg_llm **out) TG_WARN_UNUSED;
 /* Library, model, context, measurements, READY. On failure FAILED was sent. */
 int tg_child_load(struct tg_child *c) TG_WARN_UNUSED;
 

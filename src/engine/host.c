@@ -1,8 +1,10 @@
 #include "engine/engine.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
@@ -556,13 +558,23 @@ void tg_engine_model_opts_init(struct tg_engine_model_opts *s)
 
 static int check_opts(const struct tg_engine_model_opts *s, struct tg_fail *f)
 {
-    if (s->path.n && s->path.p[0] != '/')
-        return tg_fail_param(f, TG_E_INVALID_ARG, "path", "the model's path must be absolute");
     if (s->slots > TG_ENGINE_MAX_SLOTS)
         return tg_fail_param(f, TG_E_INVALID_ARG, "slots", "at most %u slots", TG_ENGINE_MAX_SLOTS);
     if (s->nice < 0 || s->nice > 19)
         return tg_fail_param(f, TG_E_INVALID_ARG, "nice", "nice is between 0 and 19");
     return 0;
+}
+
+/* The child works in "/": a relative path is made absolute here. */
+static int absolute(struct tg_str path, char *out, size_t cap)
+{
+    char cwd[PATH_MAX];
+    int n;
+    if (path.n == 0 || path.p[0] == '/')
+        n = snprintf(out, cap, "%.*s", TG_STR_ARG(path));
+    else
+        n = getcwd(cwd, sizeof cwd) ? snprintf(out, cap, "%s/%.*s", cwd, TG_STR_ARG(path)) : -1;
+    return n >= 0 && (size_t)n < cap ? 0 : TG_E_INVALID_ARG;
 }
 
 int tg_engine_model_add(struct tg_engine_host *h, const struct tg_engine_model_opts *s,
@@ -574,9 +586,13 @@ int tg_engine_model_add(struct tg_engine_host *h, const struct tg_engine_model_o
     o.queue = o.queue ? o.queue : defaults.queue;
     o.watchdog_ms = o.watchdog_ms ? o.watchdog_ms : defaults.watchdog_ms;
     o.start_timeout_ms = o.start_timeout_ms ? o.start_timeout_ms : defaults.start_timeout_ms;
+    char path[PATH_MAX];
     int rc = check_opts(&o, f);
+    if (!rc && absolute(o.path, path, sizeof path) < 0)
+        rc = tg_fail_param(f, TG_E_INVALID_ARG, "path", "the model's path is too long");
     if (rc)
         return rc;
+    o.path = tg_str_c(path);
     uint32_t i = 0;
     pthread_mutex_lock(&h->lock);
     while (i < TG_ENGINE_MAX_MODELS && h->used[i])

@@ -35,6 +35,8 @@
     X(llama_model_size)                   \
     X(llama_model_has_decoder)            \
     X(llama_model_has_encoder)            \
+    X(llama_model_is_recurrent)           \
+    X(llama_model_is_hybrid)              \
     X(llama_context_default_params)       \
     X(llama_init_from_model)              \
     X(llama_free)                         \
@@ -186,36 +188,19 @@ static void *open_in(const char *dir)
     return NULL;
 }
 
-/* The folder of the running binary with `tail` behind it, "" if it can't be told. */
-static void beside_binary(const char *tail, char *out, size_t cap)
+static int open_library(struct tg_llm *m, const char *const *dirs, size_t n, struct tg_fail *f)
 {
-    char exe[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    out[0] = '\0';
-    if (n <= 0)
-        return;
-    exe[n] = '\0';
-    char *slash = strrchr(exe, '/');
-    if (!slash)
-        return;
-    *slash = '\0';
-    int len = snprintf(out, cap, "%s/%s", exe, tail);
-    if (len < 0 || (size_t)len >= cap)
-        out[0] = '\0';
-}
-
-static int open_library(struct tg_llm *m, struct tg_fail *f)
-{
-    char beside[PATH_MAX];
-    beside_binary("../lib/tollgate", beside, sizeof beside);
-    const char *const dirs[] = {getenv("TOLLGATE_LLAMA_DIR"), beside, TG_LLAMA_DIR};
-    for (size_t i = 0; i < TG_ARRAY_LEN(dirs) && !m->lib; i++) {
+    for (size_t i = 0; i < n && !m->lib; i++) {
         if (!dirs[i] || !dirs[i][0])
             continue;
         m->lib = open_in(dirs[i]);
         if (m->lib)
             tg_str_to_c(tg_str_c(dirs[i]), m->dir, sizeof m->dir);
     }
+    if (!m->lib)
+        m->lib = open_in(TG_LLAMA_DIR); /* where the build found it; "": the system's path */
+    if (m->lib && !m->dir[0])
+        tg_str_to_c(tg_str_c(TG_LLAMA_DIR), m->dir, sizeof m->dir);
     if (!m->lib)
         m->lib = open_in("");
     if (m->lib)
@@ -262,14 +247,15 @@ static int check_version(struct tg_llm *m, struct tg_fail *f)
                        m->version, TG_LLAMA_VERSION);
 }
 
-int tg_llm_open(void (*log)(const char *line), bool verbose, struct tg_fail *f, struct tg_llm **out)
+int tg_llm_open(const char *const *dirs, size_t n_dirs, void (*log)(const char *line), bool verbose,
+                struct tg_fail *f, struct tg_llm **out)
 {
     struct tg_llm *m = tg_calloc(1, sizeof *m);
     if (!m)
         return tg_fail_set(f, TG_E_NOMEM, "out of memory");
     the_log.sink = log;
     the_log.verbose = verbose;
-    int rc = open_library(m, f);
+    int rc = open_library(m, dirs, n_dirs, f);
     if (!rc)
         rc = bind_functions(m, f);
     if (!rc)
@@ -371,6 +357,8 @@ static uint64_t kv_bytes_per_token(struct tg_llm *m, const struct gguf_context *
 static const char *file_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
+    if (strncmp(path, "/proc/self/fd/", 14) == 0)
+        return "the built-in model";
     return slash ? slash + 1 : path;
 }
 
@@ -682,6 +670,11 @@ enum tg_llm_decode_result tg_llm_decode(struct tg_llm *m, const struct tg_llm_ro
 const float *tg_llm_logits(struct tg_llm *m, uint32_t row)
 {
     return m->f.llama_get_logits_ith(m->ctx, (int32_t)row);
+}
+
+bool tg_llm_can_cut(const struct tg_llm *m)
+{
+    return !m->f.llama_model_is_recurrent(m->model) && !m->f.llama_model_is_hybrid(m->model);
 }
 
 void tg_llm_clear(struct tg_llm *m)

@@ -22,10 +22,12 @@
 struct tg_llm;
 struct tg_llm_sampler;
 
-/* dlopens the library, checks that it is the release the headers were of, loads the CPU code.
- * `log` gets whole lines of warnings and errors (everything with verbose); from any thread. */
-int tg_llm_open(void (*log)(const char *line), bool verbose, struct tg_fail *f,
-                struct tg_llm **out) TG_WARN_UNUSED;
+/* Looks for the library in the folders (NULL and "" are passed over), then where the build found it
+ * and in the system; dlopens it, checks that it is the release the headers were of, loads the CPU
+ * code. `log` gets whole lines of warnings and errors (everything with verbose); from any thread.
+ */
+int tg_llm_open(const char *const *dirs, size_t n_dirs, void (*log)(const char *line), bool verbose,
+                struct tg_fail *f, struct tg_llm **out) TG_WARN_UNUSED;
 void tg_llm_close(struct tg_llm *m);                /* NULL is allowed; frees model and context */
 const char *tg_llm_version(const struct tg_llm *m); /* of the library, "0.5.0" */
 
@@ -95,6 +97,8 @@ enum tg_llm_decode_result tg_llm_decode(struct tg_llm *m, const struct tg_llm_ro
 /* n_vocab values of row i of the last decode (output was set); valid until the next decode. */
 const float *tg_llm_logits(struct tg_llm *m, uint32_t row);
 void tg_llm_clear(struct tg_llm *m);
+/* False for models with a recurrent state, of which nothing but all can be removed or copied. */
+bool tg_llm_can_cut(const struct tg_llm *m);
 /* Removes positions >= from of a sequence; false: this model can't remove a part. */
 bool tg_llm_seq_cut(struct tg_llm *m, uint32_t seq, uint32_t from);
 void tg_llm_seq_copy(struct tg_llm *m, uint32_t from_seq, uint32_t to_seq, uint32_t n);

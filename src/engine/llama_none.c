@@ -3,8 +3,11 @@
 #include "base/err.h"
 #include "engine/llama_api_priv.h"
 
-int tg_llm_open(void (*log)(const char *line), bool verbose, struct tg_fail *f, struct tg_llm **out)
+int tg_llm_open(const char *const *dirs, size_t n_dirs, void (*log)(const char *line), bool verbose,
+                struct tg_fail *f, struct tg_llm **out)
 {
+    (void)dirs;
+    (void)n_dirs;
     (void)log;
     (void)verbose;
     (void)out;
@@ -83,6 +86,10 @@ enum tg_llm_decode_result tg_llm_decode(struct tg_llm *m, const struct tg_llm_ro
     TG_UNREACHABLE();
 }
 const float *tg_llm_logits(struct tg_llm *m, uint32_t row)
+{
+    TG_UNREACHABLE();
+}
+bool tg_llm_can_cut(const struct tg_llm *m)
 {
     TG_UNREACHABLE();
 }

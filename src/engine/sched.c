@@ -10,17 +10,17 @@ size_t tg_common_prefix(const int32_t *a, size_t na, const int32_t *b, size_t nb
 
 /* The longest prefix that any slot holds, and the longest that a prefilling one will hold soon. */
 static void find_prefix(const struct tg_slot_view *slots, size_t n_slots, const int32_t *prompt,
-                        uint32_t cap, struct tg_placement *p, uint32_t *out_coming)
+                        uint32_t cap, bool whole_only, struct tg_placement *p, uint32_t *out_coming)
 {
     *out_coming = 0;
     for (size_t i = 0; i < n_slots; i++) {
         const struct tg_slot_view *s = &slots[i];
         uint32_t have = (uint32_t)tg_common_prefix(s->tokens, s->n_cells, prompt, cap);
-        if (have > p->reuse) {
+        if (have > p->reuse && (!whole_only || have == s->n_cells)) {
             p->reuse = have;
             p->source = (int)i;
         }
-        if (s->state != TG_SLOT_PREFILL)
+        if (s->state != TG_SLOT_PREFILL || whole_only)
             continue;
         uint32_t will = (uint32_t)tg_common_prefix(s->tokens, s->n_target, prompt, cap);
         if (will > *out_coming) {
@@ -55,11 +55,11 @@ static int pick_target(const struct tg_slot_view *slots, size_t n_slots,
 }
 
 struct tg_placement tg_sched_place(const struct tg_slot_view *slots, size_t n_slots,
-                                   const int32_t *prompt, uint32_t n_prompt)
+                                   const int32_t *prompt, uint32_t n_prompt, bool whole_only)
 {
     struct tg_placement p = {.slot = -1, .source = -1, .wait_for = -1};
     uint32_t coming;
-    find_prefix(slots, n_slots, prompt, n_prompt ? n_prompt - 1 : 0, &p, &coming);
+    find_prefix(slots, n_slots, prompt, n_prompt ? n_prompt - 1 : 0, whole_only, &p, &coming);
     if (coming < p.reuse + TG_SCHED_WAIT_MIN_TOKENS)
         p.wait_for = -1;
     p.slot = pick_target(slots, n_slots, &p);

@@ -34,9 +34,10 @@ struct tg_placement {
     uint32_t reuse; /* tokens */
     int wait_for;   /* >= 0: this slot is about to have a much longer prefix: better wait */
 };
-/* At least one prompt token is always left to decode, since its logits are needed. */
+/* At least one prompt token is always left to decode, since its logits are needed. whole_only: the
+ * model's state can't be cut, so that a slot's cells are taken all or not at all. */
 struct tg_placement tg_sched_place(const struct tg_slot_view *slots, size_t n_slots,
-                                   const int32_t *prompt, uint32_t n_prompt);
+                                   const int32_t *prompt, uint32_t n_prompt, bool whole_only);
 
 /* A wait for another slot's prefill pays from this many tokens on. */
 #define TG_SCHED_WAIT_MIN_TOKENS 32u

@@ -4,23 +4,31 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "base/utf8.h"
 #include "engine/child.h"
-#include "engine/llama_api_priv.h"
+#include "engine/child_priv.h"
 #include "io/mailbox.h"
 
 void rig_main(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "engine") == 0)
+    if (argc > 1 && strcmp(argv[1], "engine") == 0) {
+        uint64_t bytes;
+        if (argc > 2 && tg_parse_u64(tg_str_c(argv[2]), &bytes) == 0)
+            setrlimit(RLIMIT_AS, &(const struct rlimit){bytes, bytes});
         _exit(tg_engine_child_main(TG_ENGINE_CHILD_FD));
+    }
     tg_log_set_level(TG_LOG_OFF);
 }
+
+const char *rig_child_argument;
 
 static void quiet(const char *line)
 {
@@ -37,7 +45,7 @@ bool rig_possible(void)
             struct tg_fail f;
             struct tg_llm *m;
             tg_fail_clear(&f);
-            _exit(tg_llm_open(quiet, false, &f, &m) == 0 ? 0 : 1);
+            _exit(tg_child_open_library(quiet, false, &f, &m) == 0 ? 0 : 1);
         }
         int status = 1;
         waitpid(pid, &status, 0);
@@ -115,7 +123,12 @@ void rig_start(struct rig *r, const struct tg_engine_model_opts *opts)
     builtin.name = TG_STR("test");
     assert_int_equal(tg_loop_new(&r->loop), 0);
     assert_int_equal(tg_mailbox_new(r->loop, 1024, r, &r->inbox), 0);
-    assert_int_equal(tg_engine_host_new(NULL, &r->host), 0);
+    static const char *argv[4];
+    argv[0] = "tollgate";
+    argv[1] = "engine";
+    argv[2] = rig_child_argument;
+    const struct tg_engine_host_opts how = {.argv = argv};
+    assert_int_equal(tg_engine_host_new(&how, &r->host), 0);
     assert_int_equal(tg_engine_client_add(r->host, r->inbox, on_event, &r->client), 0);
     assert_int_equal(tg_engine_model_add(r->host, opts ? opts : &builtin, &f, &r->model), 0);
 }

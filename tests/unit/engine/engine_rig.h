@@ -45,6 +45,9 @@ void rig_main(int argc, char **argv);
 /* False, saying why, when the library is not there: the test then returns. */
 bool rig_possible(void);
 
+/* A number of bytes: the limit of address space that children start with. */
+extern const char *rig_child_argument;
+
 /* A host and one model; opts NULL: the built-in model with the defaults. */
 void rig_start(struct rig *r, const struct tg_engine_model_opts *opts);
 void rig_stop(struct rig *r);

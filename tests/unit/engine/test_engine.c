@@ -452,6 +452,21 @@ static void bad_requests_are_refused_here(void **state)
     rig_stop(&r);
 }
 
+/* A binary without the library starts its child all the same, and the answer says what is missing.
+ */
+static void without_the_library_it_says_so(void **state)
+{
+    struct rig r;
+    if (rig_possible())
+        return; /* the other tests are the proof */
+    rig_start(&r, NULL);
+    struct tg_engine_request req = rig_greedy(RIG_USER("hello"));
+    struct rig_answer *a = rig_ask(&r, &req);
+    assert_int_equal(a->err, TG_E_LOCAL_UNAVAILABLE);
+    assert_contains(tg_str_c(a->message), "not installed");
+    rig_stop(&r);
+}
+
 int main(int argc, char **argv)
 {
     rig_main(argc, argv);
@@ -474,6 +489,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_queue_has_an_end),
         cmocka_unit_test(equal_prompts_share_their_prefix),
         cmocka_unit_test(bad_requests_are_refused_here),
+        cmocka_unit_test(without_the_library_it_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

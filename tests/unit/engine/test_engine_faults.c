@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "engine/limits_priv.h"
 
 static struct tg_engine_model_opts opts_for(const char *path)
 {
@@ -183,9 +184,9 @@ static void a_missing_file(void **state)
     if (!rig_possible())
         return;
     struct tg_engine_model_opts o = opts_for("/nonexistent/model.gguf");
-    can_not_start(&o, "/nonexistent/model.gguf can't be opened");
+    can_not_start(&o, "model.gguf can't be opened");
     o = opts_for("/tmp");
-    can_not_start(&o, "/tmp is not a file");
+    can_not_start(&o, "tmp is not a file");
 }
 
 static void a_file_that_is_no_model(void **state)
@@ -275,6 +276,29 @@ static void too_little_memory(void **state)
     can_not_start(&o, "memory_limit");
 }
 
+/* As under "ulimit -v": whatever does not fit, the gateway hears of it and lives. */
+static void a_tight_address_space(void **state)
+{
+    struct rig r;
+    if (!rig_possible())
+        return;
+    if (tg_memory_address_space() > 1ull << 40)
+        skip_because("a sanitizer's shadow memory does not fit any limit");
+    static const char *const limits[] = {"15000000", "60000000", "100000000", "200000000"};
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        rig_child_argument = limits[i];
+        rig_start(&r, NULL);
+        struct tg_engine_request req = rig_greedy(RIG_USER("hello"));
+        struct rig_answer *a = rig_ask(&r, &req);
+        rig_child_argument = NULL;
+        assert_int_equal(a->err, TG_E_LOCAL_UNAVAILABLE);
+        assert_int_equal(rig_status(&r).state, TG_ENGINE_FAILED);
+        assert_true(strlen(rig_status(&r).reason) > 20);
+        print_message("# %s: %s\n", limits[i], rig_status(&r).reason);
+        rig_stop(&r);
+    }
+}
+
 static void an_unknown_chat_template(void **state)
 {
     struct rig r;
@@ -306,7 +330,9 @@ static void a_model_file_by_path(void **state)
     if (!rig_possible())
         return;
     struct tg_str bytes = rig_model_bytes();
-    struct tg_engine_model_opts o = opts_for(rig_write_model(bytes));
+    const char *path = rig_write_model(bytes);
+    struct tg_engine_model_opts o = opts_for(path + 1);
+    assert_int_equal(chdir("/"), 0); /* so that the path is relative and right */
     o.flash = TG_ENGINE_FLASH_ON;
     o.n_ctx = 256;
     o.slots = 2;
@@ -433,6 +459,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_file_that_aborts_the_library),
         cmocka_unit_test(a_quarter_megabyte_of_one_letter),
         cmocka_unit_test(too_little_memory),
+        cmocka_unit_test(a_tight_address_space),
         cmocka_unit_test(an_unknown_chat_template),
         cmocka_unit_test(a_model_file_by_path),
         cmocka_unit_test(a_cache_too_small_for_all),

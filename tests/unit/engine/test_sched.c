@@ -15,7 +15,7 @@ static void the_first_request_takes_an_empty_slot(void **state)
 {
     struct tg_slot_view s[3] = {idle(ab, 4, 9), idle(NULL, 0, 5), idle(NULL, 0, 2)};
     const int32_t other[] = {50, 51};
-    struct tg_placement p = tg_sched_place(s, 3, other, 2);
+    struct tg_placement p = tg_sched_place(s, 3, other, 2, false);
     assert_int_equal(p.slot, 2); /* of the empty ones the one used longest ago */
     assert_int_equal(p.source, -1);
     assert_int_equal(p.reuse, 0);
@@ -25,7 +25,7 @@ static void the_first_request_takes_an_empty_slot(void **state)
 static void the_next_turn_stays_in_its_slot(void **state)
 {
     struct tg_slot_view s[2] = {idle(ab, 8, 1), idle(NULL, 0, 0)};
-    struct tg_placement p = tg_sched_place(s, 2, ab, 10);
+    struct tg_placement p = tg_sched_place(s, 2, ab, 10, false);
     assert_int_equal(p.slot, 0);
     assert_int_equal(p.source, 0);
     assert_int_equal(p.reuse, 8);
@@ -34,10 +34,10 @@ static void the_next_turn_stays_in_its_slot(void **state)
 static void a_whole_hit_leaves_one_token_to_decode(void **state)
 {
     struct tg_slot_view s[1] = {idle(ab, 10, 1)};
-    struct tg_placement p = tg_sched_place(s, 1, ab, 5);
+    struct tg_placement p = tg_sched_place(s, 1, ab, 5, false);
     assert_int_equal(p.reuse, 4);
     assert_int_equal(p.slot, 0);
-    p = tg_sched_place(s, 1, ab, 1);
+    p = tg_sched_place(s, 1, ab, 1, false);
     assert_int_equal(p.reuse, 0);
     assert_int_equal(p.source, -1);
 }
@@ -46,7 +46,7 @@ static void a_running_slot_lends_its_prefix(void **state)
 {
     struct tg_slot_view s[2] = {{.state = TG_SLOT_DECODE, .tokens = ab, .n_cells = 6},
                                 idle(NULL, 0, 0)};
-    struct tg_placement p = tg_sched_place(s, 2, ab, 10);
+    struct tg_placement p = tg_sched_place(s, 2, ab, 10, false);
     assert_int_equal(p.slot, 1);
     assert_int_equal(p.source, 0);
     assert_int_equal(p.reuse, 6);
@@ -60,7 +60,7 @@ static void a_dialogue_in_cache_is_not_thrown_away_for_its_beginning(void **stat
     int32_t prompt[60];
     memcpy(prompt, long_a, sizeof prompt);
     prompt[59] = 77;
-    struct tg_placement p = tg_sched_place(s, 2, prompt, 60);
+    struct tg_placement p = tg_sched_place(s, 2, prompt, 60, false);
     assert_int_equal(p.source, 0);
     assert_int_equal(p.slot, 1); /* copies 59 of 200 tokens */
     assert_int_equal(p.reuse, 59);
@@ -69,7 +69,7 @@ static void a_dialogue_in_cache_is_not_thrown_away_for_its_beginning(void **stat
 static void no_slot_while_all_run(void **state)
 {
     struct tg_slot_view s[1] = {{.state = TG_SLOT_STALLED, .tokens = ab, .n_cells = 4}};
-    assert_int_equal(tg_sched_place(s, 1, ab, 10).slot, -1);
+    assert_int_equal(tg_sched_place(s, 1, ab, 10, false).slot, -1);
 }
 
 static void equal_prompts_wait_for_the_first(void **state)
@@ -77,11 +77,11 @@ static void equal_prompts_wait_for_the_first(void **state)
     struct tg_slot_view s[2] = {
         {.state = TG_SLOT_PREFILL, .tokens = long_a, .n_cells = 10, .n_target = 200},
         idle(NULL, 0, 0)};
-    struct tg_placement p = tg_sched_place(s, 2, long_a, 200);
+    struct tg_placement p = tg_sched_place(s, 2, long_a, 200, false);
     assert_int_equal(p.wait_for, 0);
     /* Nearly there: no wait. */
     s[0].n_cells = 190;
-    p = tg_sched_place(s, 2, long_a, 200);
+    p = tg_sched_place(s, 2, long_a, 200, false);
     assert_int_equal(p.wait_for, -1);
     assert_int_equal(p.reuse, 190);
     /* Little in common: no wait. */
@@ -89,7 +89,23 @@ static void equal_prompts_wait_for_the_first(void **state)
     int32_t other[200];
     memcpy(other, long_a, sizeof other);
     other[20] = 1;
-    assert_int_equal(tg_sched_place(s, 2, other, 200).wait_for, -1);
+    assert_int_equal(tg_sched_place(s, 2, other, 200, false).wait_for, -1);
+}
+
+static void a_state_that_cannot_be_cut_is_taken_whole(void **state)
+{
+    struct tg_slot_view s[3] = {
+        idle(ab, 8, 1), {.state = TG_SLOT_DECODE, .tokens = ab, .n_cells = 5}, idle(NULL, 0, 0)};
+    const int32_t six[] = {1, 2, 3, 4, 5, 6, 99};
+    struct tg_placement p = tg_sched_place(s, 3, six, 7, true);
+    assert_int_equal(p.reuse, 5); /* not six of the eight */
+    assert_int_equal(p.source, 1);
+    p = tg_sched_place(s, 3, ab, 10, true);
+    assert_int_equal(p.reuse, 8);
+    assert_int_equal(p.slot, 0);
+    s[1] = (struct tg_slot_view){
+        .state = TG_SLOT_PREFILL, .tokens = long_a, .n_cells = 0, .n_target = 200};
+    assert_int_equal(tg_sched_place(s, 3, long_a, 200, true).wait_for, -1);
 }
 
 static void groups_follow_the_measurement(void **state)
@@ -186,6 +202,7 @@ int main(void)
         cmocka_unit_test(a_dialogue_in_cache_is_not_thrown_away_for_its_beginning),
         cmocka_unit_test(no_slot_while_all_run),
         cmocka_unit_test(equal_prompts_wait_for_the_first),
+        cmocka_unit_test(a_state_that_cannot_be_cut_is_taken_whole),
         cmocka_unit_test(groups_follow_the_measurement),
         cmocka_unit_test(a_step_takes_decoders_then_chunks),
         cmocka_unit_test(chunks_follow_the_clock),
