@@ -62,7 +62,7 @@ enum tg_check {
     TG_CHECK_ARRAY,
     TG_CHECK_STRING_OR_OBJECT,
     TG_CHECK_STRING_OR_ARRAY,
-    TG_CHECK_STRINGS, /* one, or an array of them */
+    TG_CHECK_STRINGS,         /* one, or an array of them */
     TG_CHECK_NOT_NULL = 0x40, /* flag: null is an error as well */
     TG_CHECK_REFUSED = 0x80,  /* the client may not choose this */
 };
