@@ -51,7 +51,7 @@ int tg_buf_reserve(struct tg_buf *b, size_t more)
     return tg_likely(!b->failed && b->cap - b->n >= more) ? 0 : grow(b, more);
 }
 
-int tg_buf_add(struct tg_buf *b, const void *p, size_t n)
+int tg_buf_add_slow(struct tg_buf *b, const void *p, size_t n)
 {
     int rc = tg_buf_reserve(b, n);
     if (tg_unlikely(rc))
@@ -59,15 +59,6 @@ int tg_buf_add(struct tg_buf *b, const void *p, size_t n)
     if (n)
         memcpy(b->p + b->n, p, n);
     b->n += n;
-    return 0;
-}
-
-int tg_buf_char(struct tg_buf *b, char c)
-{
-    int rc = tg_buf_reserve(b, 1);
-    if (tg_unlikely(rc))
-        return rc;
-    b->p[b->n++] = c;
     return 0;
 }
 

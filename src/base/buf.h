@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/compiler.h"
 #include "base/str.h"
@@ -39,13 +40,24 @@ static inline struct tg_str tg_buf_str(const struct tg_buf *b)
 
 int tg_buf_reserve(struct tg_buf *b, size_t more); /* TG_E_NOMEM, TG_E_FULL */
 /* Appends return 0 or a negative error; ignoring it is fine when tg_buf_ok() is tested later. */
-int tg_buf_add(struct tg_buf *b, const void *p, size_t n);
+int tg_buf_add_slow(struct tg_buf *b, const void *p, size_t n); /* tg_buf_add() that must grow */
+static inline int tg_buf_add(struct tg_buf *b, const void *p, size_t n)
+{
+    if (tg_unlikely(b->failed || b->cap - b->n < n || n == 0))
+        return tg_buf_add_slow(b, p, n);
+    memcpy(b->p + b->n, p, n);
+    b->n += n;
+    return 0;
+}
 static inline int tg_buf_str_add(struct tg_buf *b, struct tg_str s)
 {
     return tg_buf_add(b, s.p, s.n);
 }
 #define tg_buf_lit(b, lit) tg_buf_add((b), "" lit, sizeof(lit) - 1)
-int tg_buf_char(struct tg_buf *b, char c);
+static inline int tg_buf_char(struct tg_buf *b, char c)
+{
+    return tg_buf_add(b, &c, 1);
+}
 int tg_buf_printf(struct tg_buf *b, const char *fmt, ...) TG_PRINTF(2, 3);
 int tg_buf_u64(struct tg_buf *b, uint64_t v); /* decimal, no printf on the hot path */
 int tg_buf_i64(struct tg_buf *b, int64_t v);

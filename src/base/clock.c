@@ -48,7 +48,7 @@ void tg_clock_fake_stop(void)
 
 /* A UTC instant in fields. */
 struct civil {
-    int year, month, day, hour, minute, second, micros, weekday; /* month, day from 1; 0: Sunday */
+    int year, month, day, hour, minute, second, weekday; /* month, day from 1; 0: Sunday */
 };
 
 enum { US_PER_SECOND = 1000000, SECONDS_PER_DAY = 86400 };
@@ -69,12 +69,21 @@ static int64_t days_before_year(int year)
     return y * 365 + y / 4 - y / 100 + y / 400 - 719162;
 }
 
+static int64_t clamp_wall(int64_t wall_us)
+{
+    return wall_us < MIN_WALL_US ? MIN_WALL_US : wall_us > MAX_WALL_US ? MAX_WALL_US : wall_us;
+}
+
+static int64_t floor_second(int64_t wall_us)
+{
+    return wall_us / US_PER_SECOND - (wall_us % US_PER_SECOND < 0);
+}
+
 static struct civil to_civil(int64_t wall_us)
 {
     struct civil c;
-    wall_us = wall_us < MIN_WALL_US ? MIN_WALL_US : wall_us > MAX_WALL_US ? MAX_WALL_US : wall_us;
-    int64_t seconds = wall_us / US_PER_SECOND - (wall_us % US_PER_SECOND < 0);
-    c.micros = (int)(wall_us - seconds * US_PER_SECOND);
+    wall_us = clamp_wall(wall_us);
+    int64_t seconds = floor_second(wall_us);
     int64_t days = seconds / SECONDS_PER_DAY - (seconds % SECONDS_PER_DAY < 0);
     int rest = (int)(seconds - days * SECONDS_PER_DAY);
     c.hour = rest / 3600;
@@ -102,21 +111,37 @@ static void put_digits(char *out, int v, int width)
     }
 }
 
+/* The text of the second last asked for: log lines ask for the same one thousands of times, and
+ * the calendar costs more than the rest of the line. The fraction is written anew each time. */
+static __thread struct {
+    int64_t second;
+    char text[sizeof("0000-00-00T00:00:00.000000Z")];
+} stamp = {.second = INT64_MIN, .text = "0000-00-00T00:00:00.000000Z"};
+
+static void stamp_second(int64_t wall_us)
+{
+    struct civil c = to_civil(wall_us);
+    put_digits(stamp.text, c.year, 4);
+    put_digits(stamp.text + 5, c.month, 2);
+    put_digits(stamp.text + 8, c.day, 2);
+    put_digits(stamp.text + 11, c.hour, 2);
+    put_digits(stamp.text + 14, c.minute, 2);
+    put_digits(stamp.text + 17, c.second, 2);
+}
+
 size_t tg_clock_iso(int64_t wall_us, char *out, size_t cap)
 {
-    char text[] = "0000-00-00T00:00:00.000000Z";
-    struct civil c = to_civil(wall_us);
-    if (cap < sizeof(text))
+    if (cap < sizeof(stamp.text))
         return 0;
-    put_digits(text, c.year, 4);
-    put_digits(text + 5, c.month, 2);
-    put_digits(text + 8, c.day, 2);
-    put_digits(text + 11, c.hour, 2);
-    put_digits(text + 14, c.minute, 2);
-    put_digits(text + 17, c.second, 2);
-    put_digits(text + 20, c.micros, 6);
-    memcpy(out, text, sizeof(text));
-    return sizeof(text) - 1;
+    wall_us = clamp_wall(wall_us);
+    int64_t second = floor_second(wall_us);
+    if (second != stamp.second) {
+        stamp_second(wall_us);
+        stamp.second = second;
+    }
+    memcpy(out, stamp.text, sizeof(stamp.text));
+    put_digits(out + 20, (int)(wall_us - second * US_PER_SECOND), 6);
+    return sizeof(stamp.text) - 1;
 }
 
 static const char day_names[] = "SunMonTueWedThuFriSat";

@@ -145,29 +145,10 @@ static void write_directly(struct tg_str line)
     }
 }
 
-/* "2026-11-21T09:00:00" of the second last asked for: one division per line in place of the
- * whole calendar. */
-static __thread struct {
-    int64_t second;
-    char text[19];
-} stamp = {.second = INT64_MIN};
-
 static void add_timestamp(struct tg_buf *b)
 {
-    int64_t now_us = tg_clock_wall_us();
-    int64_t second = now_us / 1000000;
-    if (second != stamp.second) {
-        char text[32];
-        tg_clock_iso(second * 1000000, text, sizeof(text));
-        memcpy(stamp.text, text, sizeof(stamp.text));
-        stamp.second = second;
-    }
-    char micros[8] = ".000000Z";
-    int rest = (int)(now_us - second * 1000000);
-    for (int i = 6; i >= 1; i--, rest /= 10)
-        micros[i] = (char)('0' + rest % 10);
-    tg_buf_add(b, stamp.text, sizeof(stamp.text));
-    tg_buf_add(b, micros, sizeof(micros));
+    char text[32];
+    tg_buf_add(b, text, tg_clock_iso(tg_clock_wall_us(), text, sizeof(text)));
 }
 
 static void begin_line(struct tg_buf *b, enum tg_log_level level, const char *event)

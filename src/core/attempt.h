@@ -43,12 +43,13 @@ const char *tg_attempt_state_name(enum tg_attempt_state s);
 struct tg_runtime;
 struct tg_epoch;
 
-/* What an attempt is to do; borrowed for its life. */
+/* What an attempt is to do. Borrowed for its life, but what belongs to the client's request (model,
+ * chat, client_head, call's body) only until the request was sent and the answer streams. */
 struct tg_attempt_job {
     struct tg_runtime *rt;
     struct tg_epoch *epoch;
-    uint16_t target; /* id in the epoch's snapshot */
-    struct tg_str model;             /* as asked for; the default's name when none was */
+    uint16_t target;     /* id in the epoch's snapshot */
+    struct tg_str model; /* as asked for; the default's name when none was */
     const struct tg_call *call;
     const struct tg_chat_req *chat; /* NULL: pass-through */
     struct tg_str request_id;

@@ -14,6 +14,7 @@
 #define MAX_IOV         8
 #define MAX_ERROR_BYTES (256u << 10) /* of a non-2xx body */
 #define MAX_HEAD_BYTES  (64u << 10)
+#define HEAD_BYTES      512 /* what most heads need */
 
 struct http_state {
     struct tg_http_call *call;
@@ -48,10 +49,17 @@ static int put(struct tg_buf *b, struct tg_str name, struct tg_str value)
 
 static int put_host(struct tg_buf *b, const struct tg_config_url *u)
 {
+    bool has_port = u->port != (u->https ? 443 : 80);
     (void)tg_buf_lit(b, "Host: "); /* the buffer is tested once, at the end */
-    (void)tg_buf_printf(b, u->host_is_ipv6 ? "[%.*s]" : "%.*s", TG_STR_ARG(u->host));
-    if (u->port != (u->https ? 443 : 80))
-        (void)tg_buf_printf(b, ":%u", u->port);
+    if (u->host_is_ipv6)
+        (void)tg_buf_char(b, '[');
+    (void)tg_buf_str_add(b, u->host);
+    if (u->host_is_ipv6)
+        (void)tg_buf_char(b, ']');
+    if (has_port) {
+        (void)tg_buf_char(b, ':');
+        (void)tg_buf_u64(b, u->port);
+    }
     return tg_buf_lit(b, "\r\n");
 }
 
@@ -133,6 +141,7 @@ static int begin_decoding(struct tg_attempt *a, struct http_state *st)
     return rc;
 }
 
+/* `iov` is copied: a stream holds it for its whole life. */
 static int open_call(struct tg_attempt *a, struct http_state *st, const struct iovec *iov, int n)
 {
     const struct tg_attempt_job *job = tg_attempt_job(a);
@@ -141,9 +150,13 @@ static int open_call(struct tg_attempt *a, struct http_state *st, const struct i
     int rc = tg_epoch_origin(job->rt, job->epoch, job->target, &origin, tg_attempt_fail(a));
     if (rc < 0)
         return rc;
+    struct iovec *kept = tg_arena_alloc(tg_attempt_arena(a), (size_t)n * sizeof *iov);
+    if (!kept)
+        return TG_E_NOMEM;
+    memcpy(kept, iov, (size_t)n * sizeof *iov);
     struct tg_http_call_opts o = {
         .method = TG_HTTP_POST,
-        .request = iov,
+        .request = kept,
         .n_request = n,
         .arena = tg_attempt_arena(a),
         .connect_timeout_ms = u->connect_timeout_ms,
@@ -173,15 +186,15 @@ static int start(struct tg_attempt *a)
         .stream_usage = t->upstream.stream_usage,
     };
     struct tg_adapter_request req = {.method = TG_HTTP_POST};
-    struct iovec *iov = tg_arena_array(tg_attempt_arena(a), MAX_IOV, sizeof *iov);
-    if (!iov)
-        return TG_E_NOMEM;
+    TG_UNINITIALIZED struct iovec iov[MAX_IOV];
     tg_buf_init(&st->head, MAX_HEAD_BYTES);
     tg_buf_init(&st->error, MAX_ERROR_BYTES);
     int n = make_body(a, st, &at, &req, iov);
     if (n < 0)
         return n;
-    int rc = write_head(&st->head, a, &req, iov_bytes(iov + 1, n - 1));
+    int rc = tg_buf_reserve(&st->head, HEAD_BYTES);
+    if (rc == 0)
+        rc = write_head(&st->head, a, &req, iov_bytes(iov + 1, n - 1));
     if (rc < 0)
         return rc;
     iov[0] = (struct iovec){st->head.p, st->head.n};

@@ -139,8 +139,8 @@ static enum step_result step_parse(struct tg_exchange *x)
         x->dialect = d; /* else the path's first says what is wrong */
     struct tg_fail *f = &x->rt->scratch_fail;
     tg_fail_clear(f);
-    int rc = x->dialect->open(tg_exchange_body_arena(x), x->req->head,
-                              tg_buf_str(&x->req->body), &x->call, f);
+    int rc = x->dialect->open(tg_exchange_body_arena(x), x->req->head, tg_buf_str(&x->req->body),
+                              &x->call, f);
     if (rc < 0)
         return fail_from(x, f, rc);
     tg_settle_received(x);

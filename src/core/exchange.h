@@ -36,14 +36,13 @@ const char *tg_exchange_state_name(enum tg_exchange_state s);
 struct tg_exchange;
 /* Takes the request over. On failure (memory) the request is freed and the connection aborted.
  * `dialect` is the first one that serves the path; its siblings on the same path are asked once the
- * body is there. `cors_origin`: an origin that may read the answer ("" if none), living as long as
- * req. */
+ * body is there. `cors_origin`: an origin that may read the answer ("" if none). */
 void tg_exchange_start_http(struct tg_runtime *rt, struct tg_http_conn *conn,
                             struct tg_http_req *req, size_t dialect_index,
                             struct tg_str cors_origin);
 
 /* The request id to use for a head: the client's x-request-id when it is acceptable
- * ([A-Za-z0-9._-]{1,128}), else a new one, in the arena. */
+ * ([A-Za-z0-9._-]{1,128}), else a new one; in the arena. */
 struct tg_str tg_exchange_request_id(struct tg_arena *a, const struct tg_http_head *head);
 
 #endif

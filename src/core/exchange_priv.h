@@ -34,7 +34,8 @@ struct tg_exchange {
     struct tg_list link; /* runtime's list */
     struct tg_runtime *rt;
     struct tg_epoch *epoch;
-    struct tg_http_req *req; /* owns the arena that this struct lives in */
+    struct tg_arena arena;   /* this struct, and what lives as long as it */
+    struct tg_http_req *req; /* NULL once the answer to a passed-through request streams */
     struct tg_reply reply;
     enum tg_exchange_state state;
     size_t dialect_index;
@@ -62,6 +63,7 @@ struct tg_exchange {
     uint16_t last_target; /* of the attempt whose answer (or failure) stands */
     uint64_t last_output_us;
     int64_t started_wall_us;
+    uint64_t received_us; /* monotonic */
 };
 
 /* exchange.c */
@@ -69,6 +71,11 @@ void tg_exchange_abort(struct tg_exchange *x); /* shutting down */
 /* The failure to fill; NULL when memory is out (then the table's text is used). */
 struct tg_fail *tg_exchange_fail(struct tg_exchange *x);
 static inline struct tg_arena *tg_exchange_arena(struct tg_exchange *x)
+{
+    return &x->arena;
+}
+/* For what is made of the request's body and goes with it. */
+static inline struct tg_arena *tg_exchange_body_arena(struct tg_exchange *x)
 {
     return &x->req->arena;
 }

@@ -202,7 +202,7 @@ static int begin_rendering(struct tg_exchange *x)
         .model = answer_model(x),
         .provider = tg_str_c(tg_backend_kind_name(t->kind)),
         .created_s = x->started_wall_us / 1000000,
-        .started_us = x->req->received_us,
+        .started_us = x->received_us,
         .stream = x->call.stream,
         .include_usage = x->call.include_usage,
         .call = &x->call,

@@ -102,7 +102,7 @@ static void count(struct tg_exchange *x, uint64_t took_us)
     tg_metrics_observe_us(x->rt->metrics, TG_METRIC_REQUEST_DURATION, &endpoint, 1, took_us);
     if (x->first_token_us)
         tg_metrics_observe_us(x->rt->metrics, TG_METRIC_TTFT, &model, 1,
-                              x->first_token_us - x->req->received_us);
+                              x->first_token_us - x->received_us);
     if (x->gone)
         tg_metrics_add(x->rt->metrics, TG_METRIC_CLIENT_GONE, &endpoint, 1, 1);
     count_tokens(x, model);
@@ -111,16 +111,16 @@ static void count(struct tg_exchange *x, uint64_t took_us)
 static void log_usage(struct tg_buf *b, const struct tg_usage *u)
 {
     static const char *const sources[] = {"absent", "reported", "estimated"};
-    char text[256];
-    int n = snprintf(text, sizeof text,
-                     "{\"prompt_tokens\":%lld,\"completion_tokens\":%lld,\"total_tokens\":%lld,"
-                     "\"cache_read_tokens\":%lld,\"cache_write_tokens\":%lld,"
-                     "\"reasoning_tokens\":%lld,\"source\":\"%s\"}",
-                     (long long)tg_usage_prompt(u), (long long)tg_usage_completion(u),
-                     (long long)tg_usage_total(u), (long long)u->cache_read_tokens,
-                     (long long)u->cache_write_tokens, (long long)u->reasoning_tokens,
-                     sources[u->source]);
-    tg_log_raw(b, "token_usage", tg_str_make(text, (size_t)n));
+    /* What follows the first key goes straight into the line: tg_log_end() tests the buffer. */
+    tg_log_raw(b, "token_usage", TG_STR("{\"prompt_tokens\":"));
+    (void)tg_buf_i64(b, tg_usage_prompt(u));
+    tg_log_i64(b, "completion_tokens", tg_usage_completion(u));
+    tg_log_i64(b, "total_tokens", tg_usage_total(u));
+    tg_log_i64(b, "cache_read_tokens", u->cache_read_tokens);
+    tg_log_i64(b, "cache_write_tokens", u->cache_write_tokens);
+    tg_log_i64(b, "reasoning_tokens", u->reasoning_tokens);
+    tg_log_cstr(b, "source", sources[u->source]);
+    (void)tg_buf_char(b, '}');
 }
 
 static void log_failure(struct tg_buf *b, const struct tg_fail *f)
@@ -151,7 +151,7 @@ static void log_exchange(struct tg_exchange *x, uint64_t took_us)
     add_time(b, "end", x->started_wall_us + (int64_t)took_us);
     tg_log_ms(b, "latency_ms", took_us);
     if (x->first_token_us)
-        tg_log_ms(b, "ttft_ms", x->first_token_us - x->req->received_us);
+        tg_log_ms(b, "ttft_ms", x->first_token_us - x->received_us);
     tg_log_i64(b, "status", final_status(x));
     tg_log_bool(b, "stream", x->call.stream);
     tg_log_i64(b, "attempts", x->attempts);
@@ -170,7 +170,7 @@ static void log_exchange(struct tg_exchange *x, uint64_t took_us)
 
 void tg_settle_exchange(struct tg_exchange *x)
 {
-    uint64_t took_us = tg_clock_mono_us() - x->req->received_us;
+    uint64_t took_us = tg_clock_mono_us() - x->received_us;
     count(x, took_us);
     log_exchange(x, took_us);
 }
