@@ -2,6 +2,13 @@
  * passed-through body) into one HTTP request, the response's bytes into canonical events, and an
  * error answer into a failure.
  *
+ * Pass-through (tap). The raw units given to on_raw are, put together, the body's bytes, for every
+ * way of cutting them; a unit comes after its events. Exceptions: a unit that holds an error is not
+ * given (ERROR says it, and the caller renders it), nor is what follows the stream's own end; a
+ * last `data: [DONE]` without its blank line gets one. A single answer comes as one unit just
+ * before END. When a stream was asked for and the provider sent a single answer, the unit is made
+ * anew, as one chunk and [DONE]: to a request for a stream the caller always passes on a stream.
+ *
  * Contract, held by one conformance suite over all adapters: any split of the bytes gives the same
  * events; exactly one terminal event; nothing grows per event but what max_pending allows; a stream
  * that did not end well ends in ERROR, never in END.

@@ -455,11 +455,17 @@ static void on_start(struct ctx *c, const struct members *m)
     c->sink->on_event(c->sink, &ev);
 }
 
+/* Groq's word for why a stream stopped early. */
+static struct tg_str groq_error(const struct members *m)
+{
+    return m->x_groq ? tg_json_get_str(m->x_groq, TG_STR("error")) : (struct tg_str){NULL, 0};
+}
+
 static TG_COLD int on_error(struct ctx *c, const struct members *m)
 {
-    struct tg_openai_error e;
+    struct tg_openai_error e = {.message = groq_error(m)};
     struct tg_fail fail;
-    if (!tg_openai_find_error(tg_json_root(c->doc), &e))
+    if (!e.message.n && !tg_openai_find_error(tg_json_root(c->doc), &e))
         return tg_openai_broken(c->d, c->sink, TG_E_UPSTREAM_INVALID,
                                 "the provider's answer could not be understood");
     on_usage(c, m);
@@ -481,7 +487,7 @@ int tg_openai_on_json(struct tg_openai_dec *d, struct tg_json_doc *doc, struct t
     struct ctx c = {.d = d, .doc = doc, .sink = sink};
     struct members m = {0};
     find_members(tg_json_root(doc), &m);
-    if (tg_unlikely(!tg_json_is_nil(m.error) ||
+    if (tg_unlikely(groq_error(&m).n || !tg_json_is_nil(m.error) ||
                     (m.object && tg_json_str_is(m.object, TG_STR("error")))))
         return on_error(&c, &m);
     bool usage_only = m.usage && tg_json_is_obj(m.usage) && tg_json_count(m.choices) == 0;

@@ -307,8 +307,9 @@ int tg_openai_on_bytes(void *state, struct tg_str in, struct tg_sink *sink)
  * event, some servers end so all the same. */
 static bool done_is_pending(const struct tg_openai_dec *d)
 {
-    struct tg_str rest = tg_str_trim(tg_buf_str(&d->sse.pending));
-    return tg_str_eq(rest, TG_STR("data: [DONE]")) || tg_str_eq(rest, TG_STR("data:[DONE]"));
+    struct tg_str rest = tg_buf_str(&d->sse.pending);
+    return tg_str_starts(rest, TG_STR("data:")) &&
+           tg_str_eq(tg_str_trim(tg_str_from(rest, 5)), TG_STR("[DONE]"));
 }
 
 static int finish_stream(struct tg_openai_dec *d, bool clean, struct tg_sink *sink)

@@ -1,7 +1,8 @@
 /* Canonical response events: what a backend produces and a dialect renders. One stream is:
  *   START, then per part PART_START DELTA* PART_END, USAGE (0..1), FINISH (one per choice), and
  *   exactly one terminal event: END after a good answer, ERROR after a bad one.
- * A non-stream answer is the same events, collected.
+ * A non-stream answer is the same events, collected. Parts of one choice follow each other, but for
+ * tool calls: a provider may weave several, and their PART_ENDs may come at the choice's end.
  * Ownership: an event and everything it points to is valid for ONE call; copy what must stay. */
 #ifndef TG_CHAT_EVENT_H
 #define TG_CHAT_EVENT_H
