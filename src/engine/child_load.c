@@ -123,6 +123,20 @@ static void check_template(struct tg_child *c, struct tg_engine_info *info)
     tg_buf_fini(&b);
 }
 
+/* The library knows the size of well-known models by name only and writes "?B" for the others. */
+static void name_size(struct tg_engine_info *info)
+{
+    char tail[sizeof info->description];
+    char *at = strstr(info->description, "?B");
+    if (!at)
+        return;
+    bool large = info->n_params >= 1000000000;
+    double size = (double)info->n_params / (large ? 1e9 : 1e6);
+    tg_str_to_c(tg_str_c(at + 2), tail, sizeof tail);
+    snprintf(at, sizeof info->description - (size_t)(at - info->description), "%.1f%c%s", size,
+             large ? 'B' : 'M', tail);
+}
+
 static void log_calib(const struct tg_calib *k)
 {
     char line[200];
@@ -159,6 +173,7 @@ static int load(struct tg_child *c, struct tg_fail *f)
     log_calib(&c->ready.calib);
     struct tg_engine_info *info = &c->ready.info;
     tg_llm_describe(c->llm, info);
+    name_size(info);
     check_template(c, info);
     info->n_ctx = c->plan.n_ctx;
     info->cache_tokens = tg_llm_n_cells(c->llm);

@@ -76,12 +76,28 @@ static void start(struct tg_super *s)
     start_tick(s);
 }
 
+static uint64_t resident_bytes(pid_t pid)
+{
+    char path[40], buf[128];
+    struct tg_str part, rest;
+    uint64_t pages = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return 0;
+    rest = tg_str_make(buf, fread(buf, 1, sizeof buf, f));
+    fclose(f);
+    bool two = tg_str_split(&rest, ' ', &part) && tg_str_split(&rest, ' ', &part);
+    return two && tg_parse_u64(part, &pages) == 0 ? pages * 4096 : 0;
+}
+
 static void on_ready(struct tg_super *s, const struct tg_p_ready *m)
 {
     s->status.info = m->info;
     s->status.progress_permille = 1000;
     s->calib = m->calib;
     s->ready_at_ms = now_ms(s);
+    s->status.resident_bytes = resident_bytes(s->child.p.pid);
     to_state(s, TG_ENGINE_READY, "");
     tg_list_each_safe (it, tmp, &s->requests) {
         struct tg_ereq *r = tg_list_entry(it, struct tg_ereq, link);
@@ -207,21 +223,6 @@ static void on_retry(struct tg_super *s)
 }
 
 /* ---- watching ---- */
-
-static uint64_t resident_bytes(pid_t pid)
-{
-    char path[40], buf[128];
-    struct tg_str part, rest;
-    uint64_t pages = 0;
-    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return 0;
-    rest = tg_str_make(buf, fread(buf, 1, sizeof buf, f));
-    fclose(f);
-    bool two = tg_str_split(&rest, ' ', &part) && tg_str_split(&rest, ' ', &part);
-    return two && tg_parse_u64(part, &pages) == 0 ? pages * 4096 : 0;
-}
 
 static void on_tick(struct tg_super *s)
 {

@@ -28,6 +28,8 @@ static void answers_with_the_capital(void **state)
     assert_int_equal(s.info.n_ctx, 2048);
     assert_true(s.info.n_params > 3000000 && s.info.n_params < 4000000);
     assert_true(s.info.has_template);
+    assert_string_equal(s.info.description, "llama 3.5M Q8_0");
+    assert_true(s.resident_bytes > 5 << 20);
     assert_int_equal(s.requests, 1);
     /* The same again: all but the last token of the prompt is there. */
     struct rig_answer *b = rig_ask(&r, &req);
