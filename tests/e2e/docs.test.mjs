@@ -372,7 +372,11 @@ describe('tables', () => {
     assert.deepEqual([...told].sort(), [...real].sort());
   });
 
-  it('README.md has every command', async () => {
+  it('HACKING.md has every command of ./dev', () => {
+    for (const name of devCommands) assert.match(read('HACKING.md'), new RegExp(`\\./dev ${name}\\b`));
+  });
+
+  it('README.md has every command', () => {
     const help = execFileSync(BIN, ['--help'], { encoding: 'utf8' });
     for (const [, name] of help.split('commands:')[1].split('Start with')[0].matchAll(/^ {2}(\S+)/gm)) {
       assert.match(read('README.md'), new RegExp(`\`tollgate ${name}\``));
