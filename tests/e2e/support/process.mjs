@@ -109,8 +109,11 @@ export class Gateway {
     }
     gateway.child = spawnTollgate([...all, ...args], { env, cwd: folder });
     gateway.pid = gateway.child.pid;
-    const started = await gateway.log((l) => l.event === 'started', { ms: START_MS });
-    gateway.port = Number(/port (\d+)/.exec(started.message)[1]);
+    const found = await until(() => {
+      if (gateway.child.ended) throw new Error(`the gateway did not start: ${gateway.child.stderr.slice(-4000)}`);
+      return /serves on https?:\/\/\S+:(\d+) with/.exec(gateway.child.stdout);
+    }, { ms: START_MS, what: () => `the first screen\n${gateway.child.stderr.slice(-4000)}` });
+    gateway.port = Number(found[1]);
     gateway.url = `http://127.0.0.1:${gateway.port}`;
     return gateway;
   }
@@ -119,7 +122,8 @@ export class Gateway {
   logs() {
     const text = this.child.stderr;
     const whole = text.slice(0, text.lastIndexOf('\n') + 1);
-    return whole.split('\n').filter((l) => l && !l.startsWith('tollgate: ') && !/^\S+: warning/.test(l))
+    // The configuration's problems are for people: FILE:LINE:COLUMN: error: …
+    return whole.split('\n').filter((l) => l && !/^tollgate: |^([^{].*: )?(warning|error): /.test(l))
       .map((l) => {
         try {
           return JSON.parse(l);
