@@ -24,7 +24,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READ_BYTES = 256 << 10, HELD_BYTES = 16 << 10, MAX_CONNS = 60000 };
+enum { READ_BYTES = 256 << 10, HELD_BYTES = 16 << 10, MAX_CONNS = 60000, MAX_STARTING = 64 };
 enum mode { CLOSED, OPEN, SSE, HOLD, SLOW };
 
 struct options {
@@ -345,10 +345,11 @@ static void measure(void)
 static void start_streams(void)
 {
     uint64_t end = now_ns() + 60 * NS_PER_S;
+    /* As in life, few wait for their first token while many stream. */
     for (unsigned i = 0; i < opt.conns; i++) {
         begin(&conns[i], now_ns());
-        if (i % 50 == 49)
-            poll_once(now_ns());
+        while (i + 1 - n_streaming >= MAX_STARTING && now_ns() < end)
+            poll_once(now_ns() + NS_PER_S / 100);
     }
     while (n_streaming < opt.conns) {
         if (now_ns() > end)

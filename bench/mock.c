@@ -177,7 +177,7 @@ static void start_stream(struct conn *c)
         return;
     }
     phase = phase * 6364136223846793005ull + 1442695040888963407ull; /* Knuth's MMIX */
-    uint64_t first = c->gap_ns < NS_PER_S ? c->gap_ns : NS_PER_S;
+    uint64_t most = NS_PER_S / 100, first = c->gap_ns < most ? c->gap_ns : most;
     c->due_ns = now_ns() + (phase >> 32) * first / UINT32_MAX;
     heap_add(c);
 }

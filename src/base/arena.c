@@ -74,11 +74,11 @@ static size_t chunk_size(const struct tg_arena *a, size_t need)
     if (a->held_bytes > a->max_bytes || left <= sizeof(struct tg_arena_chunk))
         return 0;
     left = (left - sizeof(struct tg_arena_chunk)) & ~(size_t)(ALIGN - 1);
-    size_t want = a->first_bytes;
-    if (a->head) {
-        want = a->head->payload_bytes;
-        want = want < MAX_STEP_BYTES / 2 ? want * 2 : MAX_STEP_BYTES;
-    }
+    size_t want = round_up(a->held_bytes); /* each chunk doubles what is held */
+    if (want > MAX_STEP_BYTES)
+        want = MAX_STEP_BYTES;
+    if (want < a->first_bytes)
+        want = a->first_bytes;
     if (want < need)
         want = need;
     if (want > left)

@@ -23,8 +23,8 @@ struct tg_arena {
     bool overflow;
 };
 
-/* Nothing is allocated until the first use. first_bytes is the payload of the first chunk; later
- * chunks double up to 64 KiB. */
+/* Nothing is allocated until the first use. first_bytes is the payload of the first chunk; each
+ * later one is as large as all before it, up to 64 KiB. */
 void tg_arena_init(struct tg_arena *a, size_t first_bytes, size_t max_bytes);
 void tg_arena_fini(struct tg_arena *a);
 /* Drops everything but the oldest chunk: a scratch arena reset per event does no malloc. */

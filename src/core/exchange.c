@@ -9,7 +9,7 @@
 
 #define KEEP_ALIVE_MS 15000
 #define MAX_ID_BYTES  128
-#define ARENA_FIRST   1024
+#define ARENA_FIRST   896
 #define ARENA_MAX     (8u << 20)
 
 enum step_result { WAIT = 0, MORE = 1 };

@@ -18,14 +18,14 @@ enum tg_output_state {
 struct tg_output {
     struct tg_sink sink; /* attempts emit into it */
     enum tg_output_state state;
-    bool translated;   /* rendered from events, not passed through */
-    bool rendering;    /* dialect->begin was called */
-    bool start_held;   /* a START event waits for the first content */
-    bool error_seen;   /* the attempt emitted ERROR */
-    bool error_passed; /* … and its own unit was passed through */
-    bool write_failed; /* the reply took no more */
+    bool translated;    /* rendered from events, not passed through */
+    bool rendering;     /* dialect->begin was called */
+    bool start_held;    /* a START event waits for the first content */
+    bool write_failed;  /* the reply took no more */
+    struct tg_buf held; /* passed-through units before the first content */
+    uint64_t held_since_us;
     void *render_state;
-    struct tg_render_info info;
+    struct tg_render_info *info; /* made for the first translated attempt */
 };
 
 struct tg_exchange {

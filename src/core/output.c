@@ -5,7 +5,9 @@
 #include "base/err.h"
 #include "core/exchange_priv.h"
 
-#define MAX_HEADERS 24
+#define MAX_HEADERS    24
+#define MAX_HELD_BYTES (64u << 10)
+#define HOLD_US        5000000
 
 /* ---- heads ---- */
 
@@ -98,18 +100,41 @@ static void write_stream(struct tg_exchange *x, struct tg_str bytes)
 
 /* ---- pass-through ---- */
 
+/* Units before the first content (a comment, a role) are held, so that a provider that says hello
+ * and dies can still be replaced by another; but not for long, because comments also keep proxies
+ * from closing a silent connection. */
+static bool holds(struct tg_exchange *x, struct tg_str raw)
+{
+    struct tg_output *o = &x->out;
+    if (o->state != TG_OUTPUT_NONE || x->first_token_us || x->has_finish)
+        return false;
+    uint64_t now_us = tg_clock_mono_us();
+    if (!o->held.n)
+        o->held_since_us = now_us;
+    return now_us - o->held_since_us < HOLD_US && tg_buf_str_add(&o->held, raw) == 0;
+}
+
+static void write_held(struct tg_exchange *x)
+{
+    write_stream(x, tg_buf_str(&x->out.held));
+    tg_buf_fini(&x->out.held);
+}
+
 static void on_raw(struct tg_sink *s, struct tg_str raw, bool hide)
 {
     struct tg_exchange *x = tg_container_of(s, struct tg_exchange, out.sink);
-    bool failed_early = x->out.error_seen && x->out.state == TG_OUTPUT_NONE;
-    if (hide || failed_early || x->gone)
+    if (hide || x->gone)
         return;
-    if (x->out.error_seen)
-        x->out.error_passed = true;
-    if (x->call.stream)
-        write_stream(x, raw);
-    else if (x->out.state == TG_OUTPUT_NONE)
-        note_write(x, single_answer(x, raw));
+    if (!x->call.stream) {
+        if (x->out.state == TG_OUTPUT_NONE)
+            note_write(x, single_answer(x, raw));
+        return;
+    }
+    if (holds(x, raw))
+        return;
+    if (x->out.held.n)
+        write_held(x);
+    write_stream(x, raw);
 }
 
 /* ---- rendering ---- */
@@ -118,7 +143,7 @@ static void render(struct tg_exchange *x, const struct tg_event *ev)
 {
     struct tg_buf *b = &x->rt->scratch;
     tg_buf_clear(b);
-    int rc = x->dialect->render(x->out.render_state, &x->out.info, ev, b);
+    int rc = x->dialect->render(x->out.render_state, x->out.info, ev, b);
     if (rc < 0 || !tg_buf_ok(b)) {
         note_write(x, TG_E_NOMEM);
         return;
@@ -162,8 +187,6 @@ static void on_event(struct tg_sink *s, const struct tg_event *ev)
 {
     struct tg_exchange *x = tg_container_of(s, struct tg_exchange, out.sink);
     note_event(x, ev);
-    if (ev->kind == TG_EV_ERROR)
-        x->out.error_seen = true;
     if (!x->out.translated || x->gone || ev->kind == TG_EV_END || ev->kind == TG_EV_ERROR)
         return;
     render_held(x, ev);
@@ -196,7 +219,11 @@ static int begin_rendering(struct tg_exchange *x)
 {
     struct tg_output *o = &x->out;
     const struct tg_target *t = &x->epoch->snapshot->targets[x->plan->targets[x->next_target]];
-    o->info = (struct tg_render_info){
+    if (!o->info)
+        o->info = tg_arena_new(tg_exchange_arena(x), struct tg_render_info);
+    if (!o->info)
+        return TG_E_NOMEM;
+    *o->info = (struct tg_render_info){
         .id = answer_id(x),
         .request_id = x->request_id,
         .model = answer_model(x),
@@ -209,11 +236,11 @@ static int begin_rendering(struct tg_exchange *x)
         .arena = tg_exchange_arena(x),
     };
     if (!o->render_state)
-        o->render_state = tg_arena_alloc(o->info.arena, x->dialect->state_bytes + 1);
+        o->render_state = tg_arena_alloc(o->info->arena, x->dialect->state_bytes + 1);
     if (!o->render_state)
         return TG_E_NOMEM;
     memset(o->render_state, 0, x->dialect->state_bytes + 1);
-    int rc = x->dialect->begin(o->render_state, &o->info);
+    int rc = x->dialect->begin(o->render_state, o->info);
     o->rendering = rc == 0;
     return rc;
 }
@@ -224,7 +251,8 @@ int tg_output_prepare(struct tg_exchange *x, bool translated)
     x->out.sink = (struct tg_sink){.on_event = on_event, .on_raw = on_raw};
     x->out.translated = translated;
     x->out.start_held = false;
-    x->out.error_seen = false;
+    tg_buf_fini(&x->out.held);
+    tg_buf_init(&x->out.held, MAX_HELD_BYTES);
     return translated ? begin_rendering(x) : 0;
 }
 
@@ -232,8 +260,7 @@ static int finish_translated(struct tg_exchange *x)
 {
     struct tg_buf *b = &x->rt->scratch;
     tg_buf_clear(b);
-    int rc =
-        x->dialect->finish(x->out.render_state, &x->out.info, &x->usage, tg_clock_mono_us(), b);
+    int rc = x->dialect->finish(x->out.render_state, x->out.info, &x->usage, tg_clock_mono_us(), b);
     if (rc < 0 || !tg_buf_ok(b))
         return rc < 0 ? rc : TG_E_NOMEM;
     if (!x->call.stream)
@@ -249,6 +276,8 @@ int tg_output_finish(struct tg_exchange *x)
         if (rc < 0)
             return rc;
     }
+    if (x->out.held.n) /* a stream without content */
+        write_held(x);
     if (x->out.state == TG_OUTPUT_NONE) /* a stream without one unit */
         return TG_E_UPSTREAM_INVALID;
     x->reply.ops->end(x->reply.ctx);
@@ -323,10 +352,9 @@ void tg_output_fail(struct tg_exchange *x, const struct tg_fail *fail)
         x->reply.ops->abort(x->reply.ctx);
         return;
     }
-    if (!x->out.error_passed) { /* else the provider's own error event has gone out already */
-        render_fail(x, fail, true);
-        write_stream(x, tg_buf_str(&x->rt->scratch));
-    }
+    tg_buf_clear(&x->rt->scratch);
+    x->dialect->render_fail(fail, x->request_id, true, &x->rt->scratch);
+    write_stream(x, tg_buf_str(&x->rt->scratch));
     x->reply.ops->end(x->reply.ctx);
 }
 
@@ -340,5 +368,6 @@ void tg_output_fini(struct tg_exchange *x)
 {
     if (x->out.state == TG_OUTPUT_STREAMING)
         x->rt->streams--;
+    tg_buf_fini(&x->out.held);
     fini_rendering(x);
 }
