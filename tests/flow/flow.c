@@ -39,9 +39,12 @@ static void load(struct flow *f, const char *extra)
                      "  in: {backend_type: mock}\n"
                      "  'in:*': {backend_type: mock}\n"
                      "  gone: {backend_type: openai_compatible, base_url: 'http://127.0.0.1:1/v1',"
-                     " fallbacks: [in]}\n%s",
+                     " fallbacks: [in]}\n"
+                     "  hello: {backend_type: openai_compatible, model_name: 'mock:wire=no_done',"
+                     " base_url: 'http://127.0.0.1:%u/v1', fallbacks: [in]}\n%s",
                      strstr(extra, "retry:") ? "" : "retry: {base_delay: 1ms, max_delay: 2ms}\n",
-                     tg_mock_server_port(f->mock), tg_mock_server_port(f->mock), extra);
+                     tg_mock_server_port(f->mock), tg_mock_server_port(f->mock),
+                     tg_mock_server_port(f->mock), extra);
     assert_true(n > 0 && (size_t)n < sizeof f->yaml);
     struct tg_config_source src = {.text = tg_str_c(f->yaml), .no_dotenv = true, .cores = 1};
     tg_config_report_init(&report);

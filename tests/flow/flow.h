@@ -31,7 +31,8 @@ struct flow_client {
 };
 
 /* Models: "up" and "mock:*" at the scripted provider over HTTP, "in" and "in:*" the mock backend,
- * "gone" at a port where nobody listens, with "in" behind it; plus `extra` YAML. */
+ * "gone" at a port where nobody listens and "hello" that dies after a role, both with "in" behind
+ * them; plus `extra` YAML. */
 struct flow *flow_new(const char *extra);
 void flow_free(struct flow *f);
 

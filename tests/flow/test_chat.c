@@ -94,6 +94,16 @@ static void falls_back_before_the_first_byte(void **state TG_UNUSED)
     flow_close(c);
 }
 
+/* A role is no content: a provider that says hello and dies is replaced. */
+static void falls_back_after_a_role(void **state TG_UNUSED)
+{
+    struct flow_client *c = ask(CHAT, "{\"model\":\"hello\",\"stream\":true,\"messages\":"
+                                      "[{\"role\":\"user\",\"content\":\"hi\"}]}");
+    assert_contains(flow_got(c), "x-tollgate-target: in");
+    assert_true(tg_str_ends(flow_body(c, &body), TG_STR("data: [DONE]\n\n")));
+    flow_close(c);
+}
+
 static const struct {
     const char *model, *status, *code;
 } failures[] = {
@@ -287,6 +297,7 @@ int main(void)
         T(translates_for_the_mock_backend),
         T(serves_the_other_endpoints),
         T(falls_back_before_the_first_byte),
+        T(falls_back_after_a_role),
         T(each_failure_has_its_status_and_code),
         T(a_broken_stream_never_says_done),
         T(a_client_that_leaves_cancels_the_attempt),

@@ -114,8 +114,7 @@ static void words_are_kept(void **state)
 static void a_context_too_long_has_a_code(void **state)
 {
     static const char *const bodies[] = {
-        "{\"error\":{\"message\":\"x\",\"code\":\"context_length_exceeded\",\"param\":\"messages\"}"
-        "}",
+        "{\"error\":{\"message\":\"x\",\"code\":\"context_length_exceeded\",\"param\":\"m\"}}",
         "{\"error\":{\"message\":\"This model's MAXIMUM context length is 8\"}}",
         "{\"error\":{\"message\":\"prompt too long; exceeded max context length by 1\"}}",
         "{\"error\":{\"message\":\"x\",\"type\":\"too_many_prompt_tokens\",\"code\":400}}",
