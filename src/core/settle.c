@@ -4,7 +4,12 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "base/utf8.h"
 #include "core/exchange_priv.h"
+
+/* Of what clients choose: a line that is too long would be lost, and with it the request. */
+#define MAX_NAME_BYTES     200
+#define MAX_METADATA_BYTES (16u << 10)
 
 static const struct tg_target *last_target(const struct tg_exchange *x)
 {
@@ -24,6 +29,32 @@ static void add_time(struct tg_buf *b, const char *key, int64_t wall_us)
     tg_log_str(b, key, tg_str_make(iso, n));
 }
 
+static void add_name(struct tg_buf *b, const char *key, struct tg_str name)
+{
+    if (name.n > MAX_NAME_BYTES) {
+        name.n = MAX_NAME_BYTES;
+        name.n = tg_utf8_whole(name);
+    }
+    tg_log_str(b, key, name);
+}
+
+/* The client's own JSON on one line: line ends in it are blanks between its tokens, and could make
+ * one line of the log look like several. */
+static void add_metadata(struct tg_buf *b, struct tg_str json)
+{
+    if (!json.n)
+        return;
+    if (json.n > MAX_METADATA_BYTES) {
+        tg_log_i64(b, "metadata_bytes", (int64_t)json.n);
+        return;
+    }
+    tg_log_raw(b, "metadata", TG_STR(""));
+    for (size_t i = 0; i < json.n; i++) {
+        if (json.p[i] != '\n' && json.p[i] != '\r')
+            (void)tg_buf_char(b, json.p[i]); /* tg_log_end() tests the buffer */
+    }
+}
+
 void tg_settle_received(struct tg_exchange *x)
 {
     if (!tg_log_on(TG_LOG_INFO))
@@ -32,7 +63,7 @@ void tg_settle_received(struct tg_exchange *x)
     tg_log_begin(b, TG_LOG_INFO, "request_received");
     tg_log_str(b, "request_id", x->request_id);
     tg_log_cstr(b, "endpoint", x->endpoint);
-    tg_log_str(b, "model", x->call.model);
+    add_name(b, "model", x->call.model);
     tg_log_bool(b, "stream", x->call.stream);
     tg_log_i64(b, "request_bytes", (int64_t)x->req->body.n);
     tg_log_cstr(b, "client", x->req->peer);
@@ -144,8 +175,8 @@ static void log_exchange(struct tg_exchange *x, uint64_t took_us)
     tg_log_begin(b, level, failed ? "request_failed" : "response_generated");
     tg_log_str(b, "request_id", x->request_id);
     tg_log_cstr(b, "endpoint", x->endpoint);
-    tg_log_str(b, "model", x->plan ? x->plan->name : x->call.model);
-    tg_log_str(b, "backend_model", t ? tg_route_upstream_name(t, x->plan->name) : TG_STR(""));
+    add_name(b, "model", x->plan ? x->plan->name : x->call.model);
+    add_name(b, "backend_model", t ? tg_route_upstream_name(t, x->plan->name) : TG_STR(""));
     tg_log_str(b, "target", t ? t->name : TG_STR(""));
     add_time(b, "start", x->started_wall_us);
     add_time(b, "end", x->started_wall_us + (int64_t)took_us);
@@ -159,9 +190,8 @@ static void log_exchange(struct tg_exchange *x, uint64_t took_us)
     if (x->has_finish)
         tg_log_cstr(b, "finish_reason", tg_finish_name(x->finish));
     if (x->call.user.n)
-        tg_log_str(b, "user", x->call.user);
-    if (x->call.metadata.n)
-        tg_log_raw(b, "metadata", x->call.metadata);
+        add_name(b, "user", x->call.user);
+    add_metadata(b, x->call.metadata);
     tg_log_i64(b, "response_bytes", (int64_t)x->reply.ops->bytes_out(x->reply.ctx));
     if (failed)
         log_failure(b, x->fail);
