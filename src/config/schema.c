@@ -25,7 +25,7 @@ static const struct tg_conf_word log_levels[] = {
 };
 static const struct tg_conf_word devices[] = {
     {"cpu", TG_DEVICE_CPU, false},
-    {"auto", TG_DEVICE_AUTO, false},
+    {"auto", TG_DEVICE_CPU, true},
     {"gpu", -1, true},
     {"cuda", -1, true},
     {"metal", -1, true},

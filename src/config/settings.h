@@ -82,7 +82,7 @@ struct tg_breaker_settings {
     uint32_t close_successes;      /* half-open → closed */
 };
 
-enum tg_device { TG_DEVICE_CPU = 0, TG_DEVICE_AUTO };
+enum tg_device { TG_DEVICE_CPU = 0 };
 
 /* The local inference engine; a local model may override each but `builtin`, `model`, `max_length`
  * and `temperature`. */

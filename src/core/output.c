@@ -303,7 +303,9 @@ static void add_retry_after(struct tg_exchange *x, struct head_list *l, const st
  * reads that the provider could not be reached. */
 static const struct tg_fail *for_client(struct tg_exchange *x, const struct tg_fail *fail)
 {
-    if (fail->err != TG_E_UPSTREAM_CONNECT && fail->err != TG_E_UPSTREAM_DNS)
+    bool unsent = x->attempt && !tg_attempt_request_sent(x->attempt);
+    if (fail->err != TG_E_UPSTREAM_CONNECT && fail->err != TG_E_UPSTREAM_DNS &&
+        !(fail->err == TG_E_UPSTREAM_TIMEOUT && unsent))
         return fail;
     struct tg_fail *shown = &x->rt->scratch_fail;
     *shown = *fail;

@@ -49,7 +49,7 @@ static const struct mistake in_the_file[] = {
     {"observability: {log_level: LOUD}",
      "observability.log_level: expected one of DEBUG, INFO, WARNING, ERROR, OFF, got 'LOUD'"},
     {"engine: {device: cuda}",
-     "engine.device: 'cuda' is not available in this version; expected one of cpu, auto"},
+     "engine.device: 'cuda' is not available in this version; expected one of cpu"},
     {"openai: {base_url: example.com}",
      "openai.base_url: expected an http:// or https:// URL, got 'example.com': it does not begin "
      "with http:// or https://"},

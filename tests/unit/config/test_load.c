@@ -325,7 +325,7 @@ static void every_setting_in_the_file_reaches_its_member(void **state)
                  "  budget_percent: 0}\n"
                  "breaker: {consecutive_failures: 1, failure_percent: 2, min_requests: 3,\n"
                  "  window: 4s, probe_after: 5s, close_successes: 6}\n"
-                 "engine: {builtin: false, max_length: 9, temperature: 1.5, device: auto, threads: "
+                 "engine: {builtin: false, max_length: 9, temperature: 1.5, device: cpu, threads: "
                  "3,\n"
                  "  slots: 2, context: 1024, max_queue: 7, start_at_boot: true, idle_stop: 10m,\n"
                  "  memory_limit: 1GiB, chat_template: chatml}\n"
@@ -364,7 +364,7 @@ static void every_setting_in_the_file_reaches_its_member(void **state)
     assert_int_equal(s->breaker.close_successes, 6);
     assert_false(s->engine.builtin);
     assert_true(s->engine.temperature == 1.5);
-    assert_int_equal(s->engine.device, TG_DEVICE_AUTO);
+    assert_int_equal(s->engine.device, TG_DEVICE_CPU);
     assert_int_equal(s->engine.context_tokens, 1024);
     assert_int_equal(s->engine.idle_stop_ms, 600000);
     assert_true(s->engine.start_at_boot);
