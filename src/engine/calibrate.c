@@ -9,7 +9,8 @@
 enum {
     SMALL_MODEL_BYTES = 512 << 20, /* below, both kinds of attention are tried */
     REPEAT = 5,
-    BUDGET_US = 2000000, /* a slow model is measured less often */
+    BUDGET_US = 500000, /* a slow model is measured less often */
+    FOREIGN_ROWS = 4,   /* step_us[2] is for as many */
 };
 
 /* On a busy machine the wall's clock measures the neighbours. With one thread the thread's own
@@ -28,15 +29,19 @@ struct timer {
     bool one_thread;
 };
 
-/* Decodes n rows: consecutive positions of sequence 0, or one row of each of n sequences. Returns
+enum shape { PROMPT, SPREAD }; /* rows of one sequence, or one row of each of several */
+
+/* Decodes n rows from position pos on, of sequence `seq` or of those from `seq` on. Returns
  * microseconds, 0 on failure. */
-static uint64_t time_rows(const struct timer *k, uint32_t n, bool one_sequence, uint32_t pos)
+static uint64_t time_rows(const struct timer *k, enum shape shape, uint32_t n, uint32_t seq,
+                          uint32_t pos)
 {
+    bool spread = shape == SPREAD;
     for (uint32_t i = 0; i < n; i++)
         k->rows[i] = (struct tg_llm_row){.token = (int32_t)(i % 7) + 1,
-                                         .pos = (int32_t)(one_sequence ? pos + i : pos),
-                                         .seq = one_sequence ? 0 : i,
-                                         .output = one_sequence ? i == n - 1 : true};
+                                         .pos = (int32_t)(spread ? pos : pos + i),
+                                         .seq = spread ? seq + i : seq,
+                                         .output = spread || i == n - 1};
     uint64_t t = clock_us(k->one_thread);
     if (tg_llm_decode(k->m, k->rows, n) != TG_LLM_OK || !tg_llm_logits(k->m, n - 1))
         return 0;
@@ -44,51 +49,52 @@ static uint64_t time_rows(const struct timer *k, uint32_t n, bool one_sequence, 
     return t ? t : 1;
 }
 
-/* The best of a few single rows behind a prompt of TG_CALIB_DEPTH tokens; 0 on failure. */
-static uint64_t time_deep(const struct timer *k, struct tg_calib *c)
+/* The best of a few rounds, one position after the other; 0 on failure. */
+static uint64_t time_best(const struct timer *k, uint32_t n, uint32_t seq, uint32_t pos)
 {
-    uint32_t depth = TG_CALIB_DEPTH, step = tg_llm_n_batch(k->m);
-    uint64_t best = 0, prefill = 0;
-    tg_llm_clear(k->m);
-    for (uint32_t at = 0; at < depth; at += step) {
-        uint64_t t = time_rows(k, depth - at < step ? depth - at : step, true, at);
-        if (!t)
-            return 0;
-        prefill += t;
-    }
-    c->prefill_ns_per_token = (uint32_t)(prefill * 1000 / depth);
-    for (uint32_t i = 0; i < REPEAT; i++) {
-        uint64_t t = time_rows(k, 1, true, depth + i);
+    uint64_t best = 0, begun = tg_clock_mono_us();
+    for (uint32_t i = 0; i < REPEAT && (i == 0 || tg_clock_mono_us() - begun < BUDGET_US); i++) {
+        uint64_t t = time_rows(k, SPREAD, n, seq, pos + i);
         if (!t)
             return 0;
         best = best == 0 || t < best ? t : best;
     }
-    tg_llm_clear(k->m);
     return best;
+}
+
+/* Reading a prompt, a row behind it, and rows of other sequences beside it. */
+static bool time_deep(const struct timer *k, uint32_t slots, struct tg_calib *c)
+{
+    uint32_t depth = TG_CALIB_DEPTH, step = tg_llm_n_batch(k->m);
+    uint64_t prefill = 0;
+    tg_llm_clear(k->m);
+    for (uint32_t at = 0; at < depth; at += step) {
+        uint64_t t = time_rows(k, PROMPT, depth - at < step ? depth - at : step, 0, at);
+        if (!t)
+            return false;
+        prefill += t;
+    }
+    c->prefill_ns_per_token = (uint32_t)(prefill * 1000 / depth);
+    c->deep_us = (uint32_t)time_best(k, 1, 0, depth);
+    if (slots > FOREIGN_ROWS)
+        c->foreign_us = (uint32_t)time_best(k, FOREIGN_ROWS, 1, 0);
+    tg_llm_clear(k->m);
+    return c->deep_us != 0;
 }
 
 static bool time_steps(const struct timer *k, uint32_t slots, struct tg_calib *c)
 {
-    uint64_t begun = tg_clock_mono_us();
-    tg_llm_clear(k->m);
-    uint32_t pos = 0;
     for (uint32_t i = 0, n = 1; i < TG_CALIB_POINTS; i++, n *= 2) {
         uint32_t rows_n = n < slots ? n : slots;
-        uint64_t best = 0;
-        for (int tries = 0; tries < REPEAT; tries++) {
-            uint64_t t = time_rows(k, rows_n, false, pos++);
-            if (!t)
-                return false;
-            best = best == 0 || t < best ? t : best;
-            if (tg_clock_mono_us() - begun > BUDGET_US)
-                break;
-        }
+        /* All sequences of a round stand at the same position: each begins at 0. */
+        tg_llm_clear(k->m);
+        uint64_t best = time_best(k, rows_n, 0, 0);
+        if (!best)
+            return false;
         /* With fewer slots than rows: as if the rest took as long again. */
         c->step_us[i] = (uint32_t)(best * n / rows_n);
-        /* The next round adds sequences: all must stand at the same position. */
-        tg_llm_clear(k->m);
-        pos = 0;
     }
+    tg_llm_clear(k->m);
     return true;
 }
 
@@ -102,27 +108,54 @@ static int make(struct tg_llm *m, const struct tg_plan *p, int flash, struct tg_
     return tg_llm_context(m, &o, f);
 }
 
-/* A request of as many tokens in as out, in microseconds per token: flash attention reads prompts
- * faster and, for small heads, writes more slowly. */
+/* A request of as many tokens in as out, written alone and beside others, in microseconds: flash
+ * attention reads prompts faster, passes foreign cells over, and is slower with small heads. */
 static uint64_t request_cost(const struct tg_calib *c)
 {
-    return c->deep_us ? c->deep_us + c->prefill_ns_per_token / 1000 : UINT64_MAX;
+    return c->deep_us + c->foreign_us / FOREIGN_ROWS + c->prefill_ns_per_token / 1000;
 }
 
-/* Tries both kinds of attention; leaves the better one's context. */
+static void keep_best(uint32_t *best, uint32_t now)
+{
+    if (*best == 0 || (now != 0 && now < *best))
+        *best = now;
+}
+
+/* Measures one kind of attention; the best of this and earlier rounds stays in *best. */
+static int try_flash(const struct timer *k, const struct tg_plan *p, int flash,
+                     struct tg_calib *best, struct tg_fail *f)
+{
+    struct tg_calib now = {0};
+    int rc = make(k->m, p, flash, f);
+    if (rc)
+        return rc;
+    if (!time_deep(k, p->slots, &now))
+        return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "the model can't be run on this machine");
+    keep_best(&best->deep_us, now.deep_us);
+    keep_best(&best->foreign_us, now.foreign_us);
+    keep_best(&best->prefill_ns_per_token, now.prefill_ns_per_token);
+    return 0;
+}
+
+/* Tries both kinds of attention; leaves the better one's context. A near result is looked at again
+ * some time later: a neighbour on the same core may have disturbed one of them. */
 static int choose_flash(const struct timer *k, const struct tg_plan *p, struct tg_calib *c,
                         struct tg_fail *f)
 {
-    struct tg_calib off = *c, on = *c;
-    int rc = make(k->m, p, TG_ENGINE_FLASH_ON, f);
-    if (rc)
-        return rc;
-    on.deep_us = (uint32_t)time_deep(k, &on);
-    rc = make(k->m, p, TG_ENGINE_FLASH_OFF, f);
-    if (rc)
-        return rc;
-    off.deep_us = (uint32_t)time_deep(k, &off);
-    bool flash = request_cost(&on) < request_cost(&off);
+    enum { ROUNDS = 2, CLEAR_PART = 5 };
+    struct tg_calib off = {0}, on = {0};
+    bool flash = false;
+    for (int round = 0; round < ROUNDS; round++) {
+        int rc = try_flash(k, p, TG_ENGINE_FLASH_ON, &on, f);
+        if (!rc)
+            rc = try_flash(k, p, TG_ENGINE_FLASH_OFF, &off, f);
+        if (rc)
+            return rc;
+        uint64_t a = request_cost(&on), b = request_cost(&off);
+        flash = a < b;
+        if ((a > b ? a - b : b - a) > (a > b ? b : a) / CLEAR_PART)
+            break;
+    }
     *c = flash ? on : off;
     c->flash = flash;
     return flash ? make(k->m, p, TG_ENGINE_FLASH_ON, f) : 0;
@@ -138,7 +171,7 @@ int tg_calibrate(struct tg_llm *m, const struct tg_plan *plan, int flash, uint64
                       .one_thread = plan->threads == 1};
     if (!k.rows)
         return tg_fail_set(f, TG_E_NOMEM, "out of memory");
-    bool deep = plan->n_cells >= TG_CALIB_DEPTH + REPEAT && plan->n_ctx >= TG_CALIB_DEPTH + REPEAT;
+    bool deep = plan->n_cells >= 2 * TG_CALIB_DEPTH && plan->n_ctx >= TG_CALIB_DEPTH + REPEAT;
     bool small = file_bytes < SMALL_MODEL_BYTES;
     int rc;
     if (flash == TG_ENGINE_FLASH_AUTO && small && deep) {
@@ -147,7 +180,7 @@ int tg_calibrate(struct tg_llm *m, const struct tg_plan *plan, int flash, uint64
         rc = make(m, plan, flash, f);
         calib->flash = flash != TG_ENGINE_FLASH_OFF;
         if (!rc && small && deep)
-            calib->deep_us = (uint32_t)time_deep(&k, calib);
+            time_deep(&k, plan->slots, calib);
     }
     if (!rc)
         calib->valid = time_steps(&k, plan->slots, calib);

@@ -31,7 +31,7 @@ struct engine {
     struct tg_p_beat beat;
     uint64_t next_order, last_beat_us, ns_per_prompt_token;
     uint64_t rate_us, rate_tokens; /* since the last beat */
-    uint32_t idle_cells_max, broken;
+    uint32_t broken;
 };
 
 /* ---- slots ---- */
@@ -167,7 +167,8 @@ static enum start start_job(struct engine *e, struct tg_job *j)
         return START_DONE;
     }
     place_job(e, j, p);
-    while (cells_of(e, true) > e->idle_cells_max && evict_one(e, -1))
+    uint32_t keep = tg_sched_idle_cells(&e->c->ready.calib, running(e), tg_llm_n_cells(e->c->llm));
+    while (cells_of(e, true) > keep && evict_one(e, -1))
         ;
     return START_DONE;
 }
@@ -443,7 +444,6 @@ void *tg_child_engine(void *child)
     if (!e.rows)
         tg_child_die("out of memory");
     e.ns_per_prompt_token = c->ready.calib.prefill_ns_per_token;
-    e.idle_cells_max = tg_sched_idle_cells(&c->ready.calib, tg_llm_n_cells(c->llm));
     tg_child_start_tokenizer(c);
     run(&e);
     return NULL;

@@ -139,12 +139,12 @@ static void name_size(struct tg_engine_info *info)
 
 static void log_calib(const struct tg_calib *k)
 {
-    char line[200];
+    char line[240];
     snprintf(line, sizeof line,
              "measured: flash attention %s; a step of 1, 2, 4, 8 rows takes %u, %u, %u, %u us, "
-             "behind %u tokens %u us; a prompt token %u ns",
+             "1 behind %u tokens %u us, 4 beside as many of another's %u us; a prompt token %u ns",
              k->flash ? "on" : "off", k->step_us[0], k->step_us[1], k->step_us[2], k->step_us[3],
-             TG_CALIB_DEPTH, k->deep_us, k->prefill_ns_per_token);
+             TG_CALIB_DEPTH, k->deep_us, k->foreign_us, k->prefill_ns_per_token);
     log_line(line);
 }
 

@@ -11,6 +11,7 @@ static void put_calib(struct tg_buf *b, const struct tg_calib *c)
     for (size_t i = 0; i < TG_CALIB_POINTS; i++)
         tg_put_u32(b, c->step_us[i]);
     tg_put_u32(b, c->deep_us);
+    tg_put_u32(b, c->foreign_us);
     tg_put_u32(b, c->prefill_ns_per_token);
 }
 
@@ -20,6 +21,7 @@ static struct tg_calib get_calib(struct tg_cursor *c)
     for (size_t i = 0; i < TG_CALIB_POINTS; i++)
         out.step_us[i] = tg_get_u32(c);
     out.deep_us = tg_get_u32(c);
+    out.foreign_us = tg_get_u32(c);
     out.prefill_ns_per_token = tg_get_u32(c);
     return out;
 }

@@ -14,7 +14,9 @@ struct tg_calib {
     bool valid;
     bool flash;
     uint32_t step_us[TG_CALIB_POINTS];
-    uint32_t deep_us; /* one row with TG_CALIB_DEPTH tokens of other slots in the cache */
+    uint32_t deep_us; /* one row behind TG_CALIB_DEPTH tokens of its own */
+    uint32_t
+        foreign_us; /* as step_us[2], with TG_CALIB_DEPTH tokens of another slot in the cache */
     uint32_t prefill_ns_per_token;
 };
 #define TG_CALIB_DEPTH 256u

@@ -154,14 +154,14 @@ uint64_t tg_sched_rate(uint64_t ns_per_token, uint32_t tokens, uint64_t took_us)
     return ns_per_token ? (ns_per_token * 3 + now) / 4 : now;
 }
 
-uint32_t tg_sched_idle_cells(const struct tg_calib *c, uint32_t n_cells)
+uint32_t tg_sched_idle_cells(const struct tg_calib *c, uint32_t running, uint32_t n_cells)
 {
-    enum { AT_LEAST = 512 };
-    if (!c->valid || c->deep_us <= c->step_us[0])
+    enum { ROWS = 4, DEARER_PART = 20 };
+    if (!c->valid || c->foreign_us <= c->step_us[2] || running == 0)
         return n_cells;
-    uint64_t cells = (uint64_t)c->step_us[0] * TG_CALIB_DEPTH / (c->deep_us - c->step_us[0]);
-    if (cells < AT_LEAST)
-        cells = AT_LEAST;
+    /* One cell costs each row extra / (ROWS * depth). */
+    uint64_t extra = (c->foreign_us - c->step_us[2]) * (uint64_t)running;
+    uint64_t cells = step_us(c, running) * ROWS * TG_CALIB_DEPTH / (extra * DEARER_PART);
     return cells < n_cells ? (uint32_t)cells : n_cells;
 }
 

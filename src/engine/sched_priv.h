@@ -68,9 +68,9 @@ uint32_t tg_sched_chunk(uint64_t ns_per_token, uint64_t target_us, uint32_t min_
 /* The rate after one more step: steps of few tokens say nothing and are left out. */
 uint64_t tg_sched_rate(uint64_t ns_per_token, uint32_t tokens, uint64_t took_us);
 
-/* How many cells idle slots may keep. Attention in a shared cache runs over everybody's cells, so
- * what is kept for later makes every token dearer now; no more than doubles a token's time. */
-uint32_t tg_sched_idle_cells(const struct tg_calib *c, uint32_t n_cells);
+/* How many cells idle slots may keep while `running` slots work. Attention in a shared cache runs
+ * over everybody's cells, so what is kept for later makes every step dearer now: by a twentieth. */
+uint32_t tg_sched_idle_cells(const struct tg_calib *c, uint32_t running, uint32_t n_cells);
 
 /* The idle slot with cells that was used longest ago, or -1. `except` is left out. */
 int tg_sched_evict(const struct tg_slot_view *slots, size_t n_slots, int except);

@@ -172,14 +172,20 @@ static void chunks_follow_the_clock(void **state)
 
 static void idle_caches_are_worth_what_they_cost(void **state)
 {
-    struct tg_calib c = {.valid = true, .step_us = {400}, .deep_us = 500};
-    assert_int_equal(tg_sched_idle_cells(&c, 16384), 1024); /* twice as slow at 4 x 256 */
-    c.deep_us = 4000;
-    assert_int_equal(tg_sched_idle_cells(&c, 16384), 512);
-    c.deep_us = 400;
-    assert_int_equal(tg_sched_idle_cells(&c, 16384), 16384);
+    struct tg_calib c = {.valid = true, .step_us = {2000, 2500, 4000, 6000}, .foreign_us = 4200};
+    /* 200 us for 4 x 256: a row and cell 0.195 us; a twentieth of 2,000 us is 512 of them. */
+    assert_int_equal(tg_sched_idle_cells(&c, 1, 16384), 512);
+    assert_int_equal(tg_sched_idle_cells(&c, 4, 16384), 256);
+    assert_int_equal(tg_sched_idle_cells(&c, 8, 16384), 192);
+    assert_int_equal(tg_sched_idle_cells(&c, 0, 16384), 16384);
+    c.foreign_us = 90000;
+    assert_int_equal(tg_sched_idle_cells(&c, 8, 16384), 0);
+    c.foreign_us = 4000;
+    assert_int_equal(tg_sched_idle_cells(&c, 1, 16384), 16384);
+    c.foreign_us = 0; /* not measured: a large model, where attention is a small part */
+    assert_int_equal(tg_sched_idle_cells(&c, 1, 16384), 16384);
     c.valid = false;
-    assert_int_equal(tg_sched_idle_cells(&c, 16384), 16384);
+    assert_int_equal(tg_sched_idle_cells(&c, 1, 16384), 16384);
 }
 
 static void the_oldest_idle_cache_goes_first(void **state)
