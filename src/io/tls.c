@@ -13,20 +13,25 @@
 #include "base/list.h"
 #include "base/map.h"
 
-#define SESSIONS_MAX 1024
+#define HOSTS_MAX     1024
+#define HOST_SESSIONS 16
 
 struct tg_tls_ctx {
     SSL_CTX *ssl;
     atomic_uint refs;
     bool is_server;
     bool system_trust;      /* counted in it */
-    struct tg_map sessions; /* client: host → struct kept_session */
+    struct tg_map sessions; /* client: host → struct kept_host */
     struct tg_list by_age;  /* least recently used first */
 };
 
-struct kept_session {
+/* TLS 1.3 tickets are for one use each (RFC 8446 C.4): OpenSSL marks a session as spent when the
+ * first handshake with it is done. Servers send two at a time, so that a few kept for each host let
+ * connections that are made side by side resume too. */
+struct kept_host {
     struct tg_list link;
-    SSL_SESSION *session;
+    SSL_SESSION *sessions[HOST_SESSIONS]; /* the newest last */
+    unsigned n;
     char host[TLS_HOST_MAX + 1];
 };
 
@@ -34,35 +39,45 @@ static const unsigned char alpn_http11[] = "\x08http/1.1";
 
 /* ---- sessions ---- */
 
-static void drop_session(struct tg_tls_ctx *ctx, struct kept_session *k)
+static void drop_host(struct tg_tls_ctx *ctx, struct kept_host *k)
 {
     tg_map_del(&ctx->sessions, tg_str_c(k->host));
     tg_list_del(&k->link);
-    SSL_SESSION_free(k->session);
+    while (k->n > 0)
+        SSL_SESSION_free(k->sessions[--k->n]);
     tg_free(k);
+}
+
+static struct kept_host *add_host(struct tg_tls_ctx *ctx, const char *host)
+{
+    if (ctx->sessions.count >= HOSTS_MAX)
+        drop_host(ctx, tg_list_entry(ctx->by_age.next, struct kept_host, link));
+    struct kept_host *k = tg_calloc(1, sizeof(*k));
+    if (!k)
+        return NULL;
+    tg_str_to_c(tg_str_c(host), k->host, sizeof k->host);
+    if (tg_map_put(&ctx->sessions, tg_str_c(k->host), k) < 0) {
+        tg_free(k);
+        return NULL;
+    }
+    return k;
 }
 
 /* Takes the reference to session, or leaves it and returns false. */
 static bool keep_session(struct tg_tls_ctx *ctx, const char *host, SSL_SESSION *session)
 {
-    struct kept_session *k = tg_map_get(&ctx->sessions, tg_str_c(host));
+    struct kept_host *k = tg_map_get(&ctx->sessions, tg_str_c(host));
 
-    if (!k) {
-        if (ctx->sessions.count >= SESSIONS_MAX)
-            drop_session(ctx, tg_list_entry(ctx->by_age.next, struct kept_session, link));
-        k = tg_calloc(1, sizeof(*k));
-        if (!k)
-            return false;
-        tg_str_to_c(tg_str_c(host), k->host, sizeof k->host);
-        if (tg_map_put(&ctx->sessions, tg_str_c(k->host), k) < 0) {
-            tg_free(k);
-            return false;
-        }
-    } else {
+    if (k)
         tg_list_del(&k->link);
-        SSL_SESSION_free(k->session);
+    else if (!(k = add_host(ctx, host)))
+        return false;
+    if (k->n == HOST_SESSIONS) {
+        SSL_SESSION_free(k->sessions[0]);
+        memmove(k->sessions, k->sessions + 1, (HOST_SESSIONS - 1) * sizeof k->sessions[0]);
+        k->n--;
     }
-    k->session = session;
+    k->sessions[k->n++] = session;
     tg_list_add_tail(&ctx->by_age, &k->link);
     return true;
 }
@@ -78,16 +93,22 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session)
 
 static void offer_session(struct tg_tls_ctx *ctx, SSL *ssl, const char *host)
 {
-    struct kept_session *k = tg_map_get(&ctx->sessions, tg_str_c(host));
+    struct kept_host *k = tg_map_get(&ctx->sessions, tg_str_c(host));
 
-    if (!k)
-        return;
-    if (!SSL_SESSION_is_resumable(k->session) || SSL_set_session(ssl, k->session) != 1) {
-        drop_session(ctx, k);
+    while (k && k->n > 0) {
+        SSL_SESSION *session = k->sessions[k->n - 1];
+        bool offered = SSL_SESSION_is_resumable(session) && SSL_set_session(ssl, session) == 1;
+        bool again = offered && SSL_SESSION_get_protocol_version(session) < TLS1_3_VERSION;
+        if (!again) {
+            SSL_SESSION_free(session);
+            k->n--;
+        }
+        if (!offered)
+            continue;
+        tg_list_del(&k->link);
+        tg_list_add_tail(&ctx->by_age, &k->link);
         return;
     }
-    tg_list_del(&k->link);
-    tg_list_add_tail(&ctx->by_age, &k->link);
 }
 
 /* ---- contexts ---- */
@@ -124,7 +145,7 @@ static int ctx_new(const SSL_METHOD *method, struct tg_tls_ctx **out)
         return TG_E_NOMEM;
     }
     atomic_init(&ctx->refs, 1);
-    tg_map_init(&ctx->sessions, SESSIONS_MAX);
+    tg_map_init(&ctx->sessions, HOSTS_MAX);
     tg_list_init(&ctx->by_age);
     SSL_CTX_set_app_data(ctx->ssl, ctx);
     SSL_CTX_set_min_proto_version(ctx->ssl, TLS1_2_VERSION);
@@ -273,7 +294,7 @@ void tg_tls_unref(struct tg_tls_ctx *ctx)
     if (!ctx || atomic_fetch_sub_explicit(&ctx->refs, 1, memory_order_acq_rel) != 1)
         return;
     while (!tg_list_empty(&ctx->by_age))
-        drop_session(ctx, tg_list_entry(ctx->by_age.next, struct kept_session, link));
+        drop_host(ctx, tg_list_entry(ctx->by_age.next, struct kept_host, link));
     tg_map_fini(&ctx->sessions);
     SSL_CTX_free(ctx->ssl);
     if (ctx->system_trust)

@@ -1,5 +1,5 @@
 /* TLS contexts over OpenSSL (>= 3.0), TLS 1.2 or newer, verification always on for clients.
- * A client context keeps one session for each of the last 1,024 hosts so that new connections
+ * A client context keeps up to 16 sessions for each of the last 1,024 hosts so that new connections
  * resume (RFC 8446 2.2). ALPN (RFC 7301) offers and takes http/1.1. Contexts are reference-counted
  * and shared by the streams of one loop. Thread rule: made anywhere, used by one loop's thread
  * (sessions are not locked). */

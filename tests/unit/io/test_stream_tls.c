@@ -225,6 +225,33 @@ static void resumes_by_host(void **state)
     tg_loop_free(loop);
 }
 
+/* TLS 1.3 tickets are for one use, but connections made side by side find one each. */
+static void resumes_side_by_side(void **state)
+{
+    need_certs();
+    struct tg_loop *loop = new_loop();
+    struct tg_tls_ctx *cc = client_ctx("ca.pem"), *sc = server_ctx("good");
+    struct pair p[4];
+    char buf[4];
+    for (int round = 0; round < 4; round++) {
+        int n = round == 0 ? 2 : 4; /* a full handshake leaves two tickets, a resumed one one */
+        for (int i = 0; i < n; i++)
+            pair_open(&p[i], loop, cc, sc, "localhost");
+        for (int i = 0; i < n; i++) {
+            must_handshake(&p[i]);
+            assert_int_equal(tg_stream_tls_resumed(p[i].c), round > 0);
+        }
+        for (int i = 0; i < n; i++) {
+            assert_int_equal(put(p[i].s, "hi"), 2);
+            must_get(&p[i], p[i].c, buf, 2); /* and the tickets */
+            pair_close(&p[i]);
+        }
+    }
+    tg_tls_unref(cc);
+    tg_tls_unref(sc);
+    tg_loop_free(loop);
+}
+
 /* Fewer sessions than hosts: the oldest go. */
 static void sessions_are_bounded(void **state)
 {
@@ -733,6 +760,7 @@ int main(void)
         cmocka_unit_test(bad_certificates),
         cmocka_unit_test(unknown_ca_and_system_store),
         cmocka_unit_test(resumes_by_host),
+        cmocka_unit_test(resumes_side_by_side),
         cmocka_unit_test(sessions_are_bounded),
         cmocka_unit_test(carries_any_sizes),
         cmocka_unit_test(short_pieces_share_a_record),
