@@ -90,14 +90,16 @@ export async function run(args, { env, cwd, input, ms = STOP_MS } = {}) {
   return { code, signal, stdout: child.stdout, stderr: child.stderr };
 }
 
-export function spawnTollgate(args, { env, cwd, stdin } = {}) {
-  return new Child(BIN, args, { env: cleanEnvironment(env), cwd: cwd ?? temporaryFolder(), stdin });
+/** `limitFiles`: how many descriptors it may have. */
+export function spawnTollgate(args, { env, cwd, stdin, limitFiles } = {}) {
+  const command = limitFiles ? ['sh', '-c', `ulimit -n ${limitFiles}; exec "$0" "$@"`, BIN, ...args] : [BIN, ...args];
+  return new Child(command[0], command.slice(1), { env: cleanEnvironment(env), cwd: cwd ?? temporaryFolder(), stdin });
 }
 
 export class Gateway {
   /** `config`: an object (written as JSON, which is YAML) or YAML text; none: no file. */
   static async start({ config, env, args = [], folder = temporaryFolder(), workers = 1,
-    file = 'tollgate.yaml' } = {}) {
+    file = 'tollgate.yaml', limitFiles } = {}) {
     const gateway = new Gateway();
     gateway.folder = folder;
     gateway.configFile = path.join(folder, file);
@@ -107,7 +109,7 @@ export class Gateway {
       writeFileSync(gateway.configFile, configText(config));
       all.push('--config', gateway.configFile);
     }
-    gateway.child = spawnTollgate([...all, ...args], { env, cwd: folder });
+    gateway.child = spawnTollgate([...all, ...args], { env, cwd: folder, limitFiles });
     gateway.pid = gateway.child.pid;
     const found = await until(() => {
       if (gateway.child.ended) throw new Error(`the gateway did not start: ${gateway.child.stderr.slice(-4000)}`);
