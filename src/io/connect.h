@@ -43,9 +43,10 @@ void tg_connect_free(struct tg_connect *c); /* at any time; cancels what is unde
 struct tg_listener;
 struct tg_listen_opts {
     const char *host;
-    uint16_t port; /* 0: the kernel chooses; see tg_listener_port() */
-    int backlog;   /* 0: 1024 */
-    bool reuse_port;
+    uint16_t port;   /* 0: the kernel chooses; see tg_listener_port() */
+    int backlog;     /* 0: 1024 */
+    bool reuse_port; /* several listeners of this process share the port */
+    bool first;      /* with reuse_port: no other process may have the port already */
 };
 int tg_listener_start(struct tg_loop *loop, const struct tg_listen_opts *opts,
                       void (*on_accept)(void *ctx, int fd), void *ctx, struct tg_listener **out,

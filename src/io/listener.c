@@ -104,18 +104,39 @@ static int parse_host(const char *host, struct tg_addr *out)
     return tg_addr_parse(host, out) ? 0 : look_up(host, out);
 }
 
-static int bind_socket(int fd, const struct tg_listen_opts *o, const struct tg_addr *a)
+static int bind_to(int fd, const struct tg_addr *a, bool reuse_port)
 {
     int one = 1, off = 0;
 
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
-        (o->reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) < 0))
+        (reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) < 0))
         return -1;
     /* "::" takes IPv4 as well. */
     if (a->any.sa_family == AF_INET6 &&
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) < 0)
         return -1;
-    if (bind(fd, &a->any, tg_addr_len(a)) < 0)
+    return bind(fd, &a->any, tg_addr_len(a));
+}
+
+/* Sockets that share a port also share it with those of another process of the same user, without
+ * a word; one that does not share finds out. */
+static int check_unused(const struct tg_addr *a)
+{
+    int fd = socket(a->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int rc = fd < 0 ? -1 : bind_to(fd, a, false);
+    int err = errno;
+
+    if (fd >= 0)
+        close(fd);
+    errno = err;
+    return rc;
+}
+
+static int bind_socket(int fd, const struct tg_listen_opts *o, const struct tg_addr *a)
+{
+    if (o->reuse_port && o->first && check_unused(a) < 0)
+        return -1;
+    if (bind_to(fd, a, o->reuse_port) < 0)
         return -1;
     return listen(fd, o->backlog > 0 ? o->backlog : BACKLOG);
 }

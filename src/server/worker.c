@@ -292,7 +292,8 @@ int tg_worker_listen(struct tg_worker *w, const struct tg_snapshot *s, uint16_t 
 {
     struct tg_listen_opts o = {.host = s->settings.server.host.p,
                                .port = port,
-                               .reuse_port = s->settings.server.workers > 1};
+                               .reuse_port = s->settings.server.workers > 1,
+                               .first = w->index == 0};
     return tg_listener_start(w->loop, &o, on_accept, w, &w->listener, fail);
 }
 
