@@ -26,6 +26,7 @@ export class Upstream {
     upstream.sockets = new Set();
     upstream.connections = 0;
     const onRequest = async (req, res) => {
+      req.socket.setMaxListeners(0); // each request listens for the end
       const record = { method: req.method, path: req.url, headers: req.headers,
         rawHeaders: req.rawHeaders, at: performance.now(), socket: req.socket };
       record.gone = new Promise((resolve) => {
@@ -46,7 +47,6 @@ export class Upstream {
       upstream.connections++;
       upstream.sockets.add(socket);
       socket.setNoDelay(true);
-      socket.setMaxListeners(0); // each request listens for the end
       socket.on('error', () => {});
       socket.once('close', () => upstream.sockets.delete(socket));
     });
