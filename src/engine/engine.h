@@ -170,7 +170,8 @@ struct tg_engine_host_opts {
 int tg_engine_host_new(const struct tg_engine_host_opts *opts,
                        struct tg_engine_host **out) TG_WARN_UNUSED;
 /* Ends the children, at most 2 s for them to leave by themselves, then the thread. Requests still
- * running get ERROR SHUTTING_DOWN. The workers' mailboxes must outlive this call. */
+ * running get ERROR SHUTTING_DOWN. The workers' mailboxes must outlive this call; events may still
+ * lie in them, whose receivers must not call the host any more. */
 void tg_engine_host_free(struct tg_engine_host *h);
 
 /* Registers a worker: on_event runs on the mailbox's thread with the mailbox's ctx. TG_E_FULL. */

@@ -74,7 +74,7 @@ static void on_text(struct rig *r, struct rig_answer *a, const struct tg_engine_
     }
     if (a->keep_credit)
         a->owed += ev->cost;
-    else
+    else if (r->host)
         tg_engine_credit(r->host, a->id, ev->choice, ev->cost);
 }
 
@@ -136,6 +136,7 @@ void rig_start(struct rig *r, const struct tg_engine_model_opts *opts)
 void rig_stop(struct rig *r)
 {
     tg_engine_host_free(r->host);
+    r->host = NULL; /* texts may still lie in the inbox: no credit for them any more */
     tg_loop_turn(r->loop);
     tg_mailbox_free(r->inbox);
     tg_loop_free(r->loop);
