@@ -51,10 +51,10 @@ function cleanEnvironment(extra) {
 
 /** A child with its output collected; `lines(which)` are whole lines so far. */
 export class Child {
-  constructor(command, args, { env, cwd, stdin } = {}) {
+  constructor(command, args, { env, cwd, stdin, detached } = {}) {
     this.stdout = '';
     this.stderr = '';
-    this.process = spawn(command, args, { env, cwd, stdio: [stdin ?? 'ignore', 'pipe', 'pipe'] });
+    this.process = spawn(command, args, { env, cwd, detached, stdio: [stdin ?? 'ignore', 'pipe', 'pipe'] });
     this.pid = this.process.pid;
     running.add(this.process);
     this.exit = new Promise((resolve, reject) => {
@@ -90,16 +90,16 @@ export async function run(args, { env, cwd, input, ms = STOP_MS } = {}) {
   return { code, signal, stdout: child.stdout, stderr: child.stderr };
 }
 
-/** `limitFiles`: how many descriptors it may have. */
-export function spawnTollgate(args, { env, cwd, stdin, limitFiles } = {}) {
+/** `limitFiles`: how many descriptors it may have; `detached`: in a process group of its own. */
+export function spawnTollgate(args, { env, cwd, stdin, limitFiles, detached } = {}) {
   const command = limitFiles ? ['sh', '-c', `ulimit -n ${limitFiles}; exec "$0" "$@"`, BIN, ...args] : [BIN, ...args];
-  return new Child(command[0], command.slice(1), { env: cleanEnvironment(env), cwd: cwd ?? temporaryFolder(), stdin });
+  return new Child(command[0], command.slice(1), { env: cleanEnvironment(env), cwd: cwd ?? temporaryFolder(), stdin, detached });
 }
 
 export class Gateway {
   /** `config`: an object (written as JSON, which is YAML) or YAML text; none: no file. */
   static async start({ config, env, args = [], folder = temporaryFolder(), workers = 1,
-    file = 'tollgate.yaml', limitFiles } = {}) {
+    file = 'tollgate.yaml', limitFiles, detached } = {}) {
     const gateway = new Gateway();
     gateway.folder = folder;
     gateway.configFile = path.join(folder, file);
@@ -109,7 +109,7 @@ export class Gateway {
       writeFileSync(gateway.configFile, configText(config));
       all.push('--config', gateway.configFile);
     }
-    gateway.child = spawnTollgate([...all, ...args], { env, cwd: folder, limitFiles });
+    gateway.child = spawnTollgate([...all, ...args], { env, cwd: folder, limitFiles, detached });
     gateway.pid = gateway.child.pid;
     const found = await until(() => {
       if (gateway.child.ended) throw new Error(`the gateway did not start: ${gateway.child.stderr.slice(-4000)}`);
