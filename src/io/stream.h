@@ -92,6 +92,8 @@ bool tg_stream_tls_resumed(const struct tg_stream *s);
 unsigned tg_stream_want_io(const struct tg_stream *s, unsigned asked);
 /* True when an idle pooled stream is still usable: nothing readable, no end, no error. */
 bool tg_stream_idle_ok(struct tg_stream *s);
+/* True when OpenSSL holds bytes, or a failure, that no poll will show. No system call. */
+bool tg_stream_is_buffered(const struct tg_stream *s);
 /* Peer's IP address as text (without port; 46 bytes suffice), "" if unknown. */
 void tg_stream_peer(const struct tg_stream *s, char *out, size_t cap);
 

@@ -530,3 +530,8 @@ bool tg_stream_tls_resumed(const struct tg_stream *s)
 {
     return s->ops == &tg_tls_ops && SSL_session_reused(tcp_of(s)->tls->ssl);
 }
+
+bool tg_stream_is_buffered(const struct tg_stream *s)
+{
+    return s->ops == &tg_tls_ops && tcp_of(s)->tls->buffered;
+}

@@ -269,7 +269,7 @@ static bool idle_is_usable(struct tg_upconn *u)
 {
     if (u->stream->ready && !tg_upconn_is_silent(u))
         return false;
-    if (u->tls || u->idle_tick == tg_loop_ticks(u->origin->client->loop))
+    if (tg_stream_is_buffered(u->stream) || u->idle_tick == tg_loop_ticks(u->origin->client->loop))
         return tg_stream_idle_ok(u->stream);
     return true;
 }
