@@ -3,6 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 /* Production never arms the hook, so that the only cost is one predictable load. Relaxed atomics:
  * a test's helper threads may allocate while the test's own thread arms it. */
@@ -104,4 +107,22 @@ void tg_alloc_fail_at(uint64_t countdown, int sticky)
 uint64_t tg_alloc_count(void)
 {
     return __atomic_load_n(&hook_count, __ATOMIC_RELAXED);
+}
+
+/* glibc by itself: a thread's heap is shrunk with a system call as soon as 128 KiB at its end are
+ * free, and each buffer above 128 KiB is mapped anew. */
+void tg_alloc_tune(void)
+{
+#ifdef __GLIBC__
+    enum { MAPPED_BYTES = 4 << 20, KEPT_BYTES = 8 << 20 };
+    mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+#endif
+}
+
+void tg_alloc_trim(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }

@@ -20,6 +20,11 @@ char *tg_str_dup_c(struct tg_str s) TG_WARN_UNUSED; /* NUL-terminated copy, tg_f
 void *tg_xmalloc(size_t n) TG_WARN_UNUSED;
 void *tg_xcalloc(size_t n, size_t size) TG_WARN_UNUSED;
 
+/* Once, before the threads of a server start: the allocator neither returns nor maps memory at
+ * every request. tg_alloc_trim() gives back what a peak has left; it takes milliseconds. */
+void tg_alloc_tune(void);
+void tg_alloc_trim(void);
+
 /* Test support: the `countdown`-th allocation from now (1 = the next) fails, and if `sticky` every
  * later one too; 0 switches injection off. tg_alloc_count() counts the calls (failed ones too)
  * since the last tg_alloc_fail_at(). */

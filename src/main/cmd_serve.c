@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "main/cli.h"
@@ -109,6 +110,7 @@ static int serve(struct tg_cli *c, const struct tg_snapshot *s)
     struct tg_gateway *g;
     struct tg_fail fail;
     sigset_t set;
+    tg_alloc_tune();
     signal_set(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* threads inherit it: only steer() takes them */
     if (tg_log_start(STDERR_FILENO, s->settings.observability.log_level) < 0) {

@@ -12,8 +12,11 @@ struct tg_gateway {
     struct tg_gateway_shared shared;
     const struct tg_snapshot *snapshot;
     struct tg_watchdog *watchdog;
+    uint64_t peak_active; /* requests at once, since memory was last given back */
     uint16_t port;
 };
+
+#define WORTH_TRIMMING 256
 
 static int make_workers(struct tg_gateway *g, struct tg_fail *fail)
 {
@@ -134,9 +137,25 @@ int tg_gateway_reload(struct tg_gateway *g, const struct tg_snapshot *snapshot,
     return rc;
 }
 
+/* When a peak is over, what it took goes back to the system. */
+static void trim_after_peak(struct tg_gateway *g)
+{
+    uint64_t active = 0;
+    for (size_t i = 0; i < g->shared.n_workers; i++)
+        active += atomic_load_explicit(&g->shared.workers[i].gauges[TG_GAUGE_ACTIVE],
+                                       memory_order_relaxed);
+    if (active > g->peak_active) {
+        g->peak_active = active;
+    } else if (g->peak_active >= WORTH_TRIMMING && active <= g->peak_active / 8) {
+        g->peak_active = active;
+        tg_alloc_trim();
+    }
+}
+
 void tg_gateway_tick(struct tg_gateway *g)
 {
     tg_engine_models_sweep(&g->shared);
+    trim_after_peak(g);
 }
 
 void tg_gateway_count_failed_reload(struct tg_gateway *g)
