@@ -15,7 +15,7 @@
 static __thread struct {
     unsigned generation;
     size_t left;
-    unsigned char bytes[512];
+    unsigned char bytes[2048];
 } pool;
 
 static unsigned fork_generation = 1;

@@ -5,17 +5,12 @@ static inline unsigned char lower(char c)
     return (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
 }
 
-static bool equal_fold(const char *a, const char *b, size_t n)
+bool tg_str_ieq_bytes(const char *a, const char *b, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (lower(a[i]) != lower(b[i]))
             return false;
     return true;
-}
-
-bool tg_str_ieq(struct tg_str a, struct tg_str b)
-{
-    return a.n == b.n && equal_fold(a.p, b.p, a.n);
 }
 
 bool tg_str_starts(struct tg_str s, struct tg_str prefix)
@@ -25,7 +20,7 @@ bool tg_str_starts(struct tg_str s, struct tg_str prefix)
 
 bool tg_str_istarts(struct tg_str s, struct tg_str prefix)
 {
-    return s.n >= prefix.n && equal_fold(s.p, prefix.p, prefix.n);
+    return s.n >= prefix.n && tg_str_ieq_bytes(s.p, prefix.p, prefix.n);
 }
 
 bool tg_str_ends(struct tg_str s, struct tg_str suffix)

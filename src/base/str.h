@@ -41,7 +41,12 @@ static inline bool tg_str_eq(struct tg_str a, struct tg_str b)
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
-bool tg_str_ieq(struct tg_str a, struct tg_str b); /* ASCII case-insensitive */
+bool tg_str_ieq_bytes(const char *a, const char *b, size_t n); /* tg_str_ieq() of equal lengths */
+/* ASCII case-insensitive. Most names that are compared differ in length. */
+static inline bool tg_str_ieq(struct tg_str a, struct tg_str b)
+{
+    return a.n == b.n && tg_str_ieq_bytes(a.p, b.p, a.n);
+}
 bool tg_str_starts(struct tg_str s, struct tg_str prefix);
 bool tg_str_istarts(struct tg_str s, struct tg_str prefix);
 bool tg_str_ends(struct tg_str s, struct tg_str suffix);
