@@ -9,6 +9,9 @@ enum {
     STEP_TARGET_US = 75000,       /* while somebody's text is running */
     LONE_STEP_TARGET_US = 250000, /* nobody waits for a token, but a cancel may come */
     CHUNK_MIN_TOKENS = 32,
+    /* A small model makes a token in less time than it takes to wake the gateway for it: text may
+     * wait this long for more. First and last pieces do not wait. */
+    GATHER_US = 2000,
 };
 
 struct slot {
@@ -32,6 +35,8 @@ struct engine {
     uint64_t next_order, last_beat_us, ns_per_prompt_token;
     uint64_t rate_us, rate_tokens; /* since the last beat */
     uint32_t broken;
+    bool urgent; /* frames that do not wait */
+    uint64_t sent_us;
 };
 
 /* ---- slots ---- */
@@ -64,6 +69,7 @@ static void release_slot(struct engine *e, uint32_t i)
 {
     struct slot *s = &e->slots[i];
     struct tg_job *j = s->job;
+    e->urgent = true;
     s->tokens = j->tokens;
     j->tokens = NULL;
     s->job = NULL;
@@ -130,6 +136,7 @@ static void place_job(struct engine *e, struct tg_job *j, struct tg_placement p)
         return; /* was preempted: it has been told */
     j->started_us = tg_clock_mono_us();
     j->n_cached = reuse;
+    e->urgent = true;
     if (tg_p_put_started(&e->frames, j->id, j->n_prompt, reuse) < 0)
         tg_child_die("no memory for a frame");
 }
@@ -159,6 +166,7 @@ static enum start start_job(struct engine *e, struct tg_job *j)
         return START_NO_ROOM;
     int rc = j->sampler ? 0 : tg_gen_start(e->c, j);
     if (rc) {
+        e->urgent = true;
         tg_gen_fail(j, rc,
                     rc == TG_E_NOMEM ? "the engine is out of memory"
                                      : "logit_bias names a token that the model does not have",
@@ -201,6 +209,7 @@ static void end_cancelled(struct engine *e)
         tg_list_del(it);
         e->n_waiting--;
         tg_gen_finish(e->c, j, TG_ENGINE_CANCELLED, &e->frames);
+        e->urgent = true;
         tg_job_free(e->c, j);
     }
     for (uint32_t i = 0; i < e->n_slots; i++) {
@@ -244,6 +253,7 @@ static void after_sample(struct engine *e, uint32_t i, uint32_t row)
     enum tg_gen_result r = tg_gen_step(e->c, s->job, row, &e->frames);
     e->beat.completion_tokens += s->job->n_generated - before;
     e->rate_tokens += s->job->n_generated - before;
+    e->urgent |= before == 0;
     if (r == TG_GEN_OVER)
         release_slot(e, i);
     else
@@ -407,10 +417,17 @@ static void take_new(struct engine *e, bool wait)
     pthread_mutex_unlock(&c->lock);
 }
 
-static void send_frames(struct engine *e)
+static void send_frames(struct engine *e, bool worked)
 {
+    if (e->frames.n == 0)
+        return;
+    uint64_t now = tg_clock_mono_us();
+    if (worked && !e->urgent && now - e->sent_us < GATHER_US)
+        return;
     tg_child_out_send(&e->c->out, &e->frames);
     tg_buf_clear(&e->frames);
+    e->urgent = false;
+    e->sent_us = now;
 }
 
 static void run(struct engine *e)
@@ -424,7 +441,7 @@ static void run(struct engine *e)
         if (atomic_load(&e->c->out.backlog) < TG_CHILD_OUT_HIGH_BYTES)
             worked = step(e);
         beat(e, running(e) + e->n_waiting == 0 && e->rate_us > 0);
-        send_frames(e);
+        send_frames(e, worked);
     }
 }
 
