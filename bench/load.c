@@ -9,7 +9,8 @@
  *                the end of its input
  *   load slow    N connections that send a head one byte each --gap-ms; counts those cut off
  *
- * Options: --port N --conns N --seconds S --warmup S --rate N --pid P --body FILE --gap-ms N */
+ * Options: --port N --conns N --seconds S --warmup S --rate N --pid P --body FILE --path PATH
+ * --gap-ms N */
 #include "bench.h"
 
 #include <arpa/inet.h>
@@ -32,7 +33,7 @@ struct options {
     uint16_t port;
     unsigned conns, rate, pid, gap_ms;
     double seconds, warmup_s;
-    const char *body_file;
+    const char *body_file, *path;
 };
 
 struct conn {
@@ -44,7 +45,8 @@ struct conn {
     size_t held_n;
 };
 
-static struct options opt = {.conns = 64, .seconds = 1, .warmup_s = 0.3, .gap_ms = 100};
+static struct options opt = {
+    .conns = 64, .seconds = 1, .warmup_s = 0.3, .gap_ms = 100, .path = "/v1/chat/completions"};
 static struct conn *conns;
 static struct conn **idle; /* a stack, for open loop */
 static size_t n_idle;
@@ -101,12 +103,12 @@ static void read_request(void)
     }
     request = must_alloc(1, n + 512);
     request_n = (size_t)snprintf(request, 512,
-                                 "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
+                                 "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
                                  "Accept: application/json\r\nContent-Type: application/json\r\n"
                                  "User-Agent: OpenAI/Python 1.40.0\r\n"
                                  "Authorization: Bearer sk-bench\r\n"
                                  "Accept-Encoding: identity\r\nContent-Length: %zu\r\n\r\n",
-                                 opt.port, n);
+                                 opt.path, opt.port, n);
     if (n)
         memcpy(request + request_n, body, n);
     request_n += n;
@@ -418,6 +420,8 @@ static void parse_options(int argc, char **argv)
             opt.seconds = strtod(value, NULL);
         else if (strcmp(name, "--warmup") == 0)
             opt.warmup_s = strtod(value, NULL);
+        else if (strcmp(name, "--path") == 0)
+            opt.path = value;
         else if (strcmp(name, "--body") == 0)
             opt.body_file = value;
         else
