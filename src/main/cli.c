@@ -18,8 +18,15 @@ int tg_cli_set(struct tg_cli *c, const char *key, const char *value)
         (void)fprintf(stderr, "tollgate: too many or too long settings\n");
         return TG_EXIT_USAGE;
     }
-    c->overrides[c->n_overrides++] = kept; /* lives as long as the process */
+    c->overrides[c->n_overrides++] = kept;
+    c->owned[c->n_owned++] = kept;
     return 0;
+}
+
+void tg_cli_fini(struct tg_cli *c)
+{
+    while (c->n_owned)
+        tg_free(c->owned[--c->n_owned]);
 }
 
 static int set_config(struct tg_cli *c, const char *v)

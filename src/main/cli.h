@@ -17,6 +17,8 @@ struct tg_cli {
     const char *config_file;
     const char *overrides[TG_CLI_MAX_SET + 1]; /* "server.port=9000", NULL-terminated */
     size_t n_overrides;
+    char *owned[TG_CLI_MAX_SET]; /* those that tg_cli_set() made */
+    size_t n_owned;
     bool help;
     /* what a command takes besides: its own options and words */
     const char *url, *model, *system, *host, *tls_cert, *tls_key;
@@ -45,6 +47,7 @@ extern const struct tg_command tg_cmd_serve, tg_cmd_mock, tg_cmd_check_config, t
 
 /* Parses argv behind the command's name. 0, or an exit code after a message. */
 int tg_cli_parse(const struct tg_command *cmd, int argc, char **argv, struct tg_cli *out);
+void tg_cli_fini(struct tg_cli *c); /* also after a failed parse */
 void tg_cli_help(const struct tg_command *cmd);
 
 /* Loads the configuration and prints warnings and errors on stderr. NULL: it is invalid. `quiet`

@@ -63,11 +63,10 @@ int main(int argc, char **argv)
     }
     struct tg_cli cli;
     int rc = tg_cli_parse(cmd, argc - 2, argv + 2, &cli);
-    if (rc)
-        return rc;
-    if (cli.help) {
+    if (rc == 0 && cli.help)
         tg_cli_help(cmd);
-        return 0;
-    }
-    return cmd->run(&cli);
+    else if (rc == 0)
+        rc = cmd->run(&cli);
+    tg_cli_fini(&cli);
+    return rc;
 }
