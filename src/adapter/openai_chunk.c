@@ -29,9 +29,31 @@ void tg_openai_free_choices(struct tg_openai_dec *d)
 {
     for (uint32_t i = 0; i < d->n_choices; i++)
         tg_free(d->choices[i].tools);
-    tg_free(d->choices);
+    if (d->choices != &d->first)
+        tg_free(d->choices);
     d->choices = NULL;
     d->n_choices = d->cap_choices = d->n_finished = 0;
+}
+
+static int grow_choices(struct tg_openai_dec *d)
+{
+    uint32_t cap = d->cap_choices ? d->cap_choices * 2 : 1;
+    if (cap > MAX_CHOICES)
+        return TG_E_UPSTREAM_INVALID;
+    if (cap == 1) {
+        d->choices = &d->first;
+    } else {
+        bool inside = d->choices == &d->first;
+        struct tg_openai_choice *p =
+            tg_realloc(inside ? NULL : d->choices, cap * sizeof(*d->choices));
+        if (!p)
+            return TG_E_NOMEM;
+        if (inside)
+            *p = d->first;
+        d->choices = p;
+    }
+    d->cap_choices = cap;
+    return 0;
 }
 
 static struct tg_openai_choice *find_choice(struct tg_openai_dec *d, uint32_t index, int *err)
@@ -43,14 +65,11 @@ static struct tg_openai_choice *find_choice(struct tg_openai_dec *d, uint32_t in
             return &d->choices[i];
     }
     if (d->n_choices == d->cap_choices) {
-        uint32_t cap = d->cap_choices ? d->cap_choices * 2 : 1;
-        void *p = cap > MAX_CHOICES ? NULL : tg_realloc(d->choices, cap * sizeof(*d->choices));
-        if (!p) {
-            *err = cap > MAX_CHOICES ? TG_E_UPSTREAM_INVALID : TG_E_NOMEM;
+        int rc = grow_choices(d);
+        if (rc) {
+            *err = rc;
             return NULL;
         }
-        d->choices = p;
-        d->cap_choices = cap;
     }
     d->choices[d->n_choices] = (struct tg_openai_choice){.index = index};
     return &d->choices[d->n_choices++];

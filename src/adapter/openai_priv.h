@@ -75,6 +75,7 @@ struct tg_openai_dec {
     struct tg_buf body;      /* BODY: all of it; SNIFF: leading blanks */
     struct tg_arena scratch; /* of one event */
     struct tg_openai_choice *choices;
+    struct tg_openai_choice first; /* most answers have but one: `choices` points to it */
     uint32_t n_choices, cap_choices, n_finished;
     bool encoded;      /* Content-Encoding that nobody undid */
     bool seen;         /* a document of the right kind */

@@ -27,12 +27,14 @@ void tg_bufq_fini(struct tg_bufq *q)
 }
 
 /* The tiers are sizes of the whole allocation, header included, to suit malloc's classes. */
-static struct tg_bufq_chunk *chunk_new(const struct tg_bufq *q, size_t need)
+static struct tg_bufq_chunk *chunk_new(const struct tg_bufq *q, size_t need, size_t more)
 {
     const size_t head = sizeof(struct tg_bufq_chunk);
     size_t size = !q->tail ? SMALL : q->tail->cap <= SMALL ? MEDIUM : LARGE;
     if (need > size - head)
         size = need <= MEDIUM - head ? MEDIUM : need <= LARGE - head ? LARGE : need + head;
+    if (more && more <= LARGE && need <= MEDIUM - head)
+        size = need + more + head;
     struct tg_bufq_chunk *c = tg_malloc(size);
     if (!c)
         return NULL;
@@ -48,6 +50,11 @@ static void chunk_fill(struct tg_bufq_chunk *c, const char *p, size_t n)
 
 int tg_bufq_add(struct tg_bufq *q, struct tg_str s)
 {
+    return tg_bufq_add_room(q, s, 0);
+}
+
+int tg_bufq_add_room(struct tg_bufq *q, struct tg_str s, size_t more)
+{
     if (s.n == 0)
         return 0;
     if (s.n > q->max_bytes || q->n > q->max_bytes - s.n)
@@ -56,7 +63,7 @@ int tg_bufq_add(struct tg_bufq *q, struct tg_str s)
     size_t first = s.n < room ? s.n : room;
     if (first < s.n) {
         /* Before anything is copied: a failed append leaves the queue as it was. */
-        struct tg_bufq_chunk *c = chunk_new(q, s.n - first);
+        struct tg_bufq_chunk *c = chunk_new(q, s.n - first, more);
         if (!c)
             return TG_E_NOMEM;
         chunk_fill(c, s.p + first, s.n - first);

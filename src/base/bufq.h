@@ -23,6 +23,8 @@ struct tg_bufq {
 void tg_bufq_init(struct tg_bufq *q, size_t max_bytes);
 void tg_bufq_fini(struct tg_bufq *q);
 int tg_bufq_add(struct tg_bufq *q, struct tg_str s) TG_WARN_UNUSED; /* TG_E_FULL, TG_E_NOMEM */
+/* The same; a chunk that is taken for it has room for about `more` bytes that will follow. */
+int tg_bufq_add_room(struct tg_bufq *q, struct tg_str s, size_t more) TG_WARN_UNUSED;
 /* Fills up to max entries with the front of the queue; returns how many. */
 int tg_bufq_iov(const struct tg_bufq *q, struct iovec *out, int max);
 void tg_bufq_drop(struct tg_bufq *q, size_t n); /* n <= q->n */

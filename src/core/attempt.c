@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "core/runtime.h"
 
-#define ARENA_FIRST 1472        /* a passed-through attempt with its response head */
+#define ARENA_FIRST 1536        /* a passed-through attempt with its response head */
 #define ARENA_MAX   (96u << 20) /* an encoded request of the largest body, with its parse */
 
 static const char *const state_names[TG_ATTEMPT_STATE_COUNT] = {

@@ -2,12 +2,31 @@
 #include "dialect/openai_priv.h"
 #include "json/splice.h"
 
+/* Printable ASCII without what JSON escapes. */
+static bool is_plain(struct tg_str text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        if (c < ' ' || c > '~' || c == '"' || c == '\\')
+            return false;
+    }
+    return text.n > 0;
+}
+
 /* `text` as a JSON string in the arena. A model's name nearly never holds what must be escaped. */
 static struct tg_str quoted(struct tg_arena *a, struct tg_str text)
 {
     struct tg_buf b;
-    tg_buf_init(&b, text.n * 6 + 2);
     struct tg_str out = {NULL, 0};
+    if (is_plain(text)) {
+        char *p = tg_arena_alloc(a, text.n + 2);
+        if (!p)
+            return out;
+        p[0] = p[text.n + 1] = '"';
+        memcpy(p + 1, text.p, text.n);
+        return tg_str_make(p, text.n + 2);
+    }
+    tg_buf_init(&b, text.n * 6 + 2);
     if (tg_buf_json_str(&b, text) == 0)
         out = tg_arena_dup(a, tg_buf_str(&b));
     tg_buf_fini(&b);

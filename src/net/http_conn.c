@@ -64,9 +64,9 @@ void tg_http_conn_start(struct tg_http_conn *c, struct tg_stream *stream)
 
 static void req_destroy(struct tg_http_req *req)
 {
+    struct tg_arena arena = req->arena; /* the request lives in it */
     tg_buf_fini(&req->body);
-    tg_arena_fini(&req->arena);
-    tg_free(req);
+    tg_arena_fini(&arena);
 }
 
 void tg_http_req_free(struct tg_http_req *req)
@@ -273,12 +273,14 @@ static void refuse(struct tg_http_conn *c, int err)
 
 static int begin_message(struct tg_http_conn *c)
 {
-    struct tg_http_req *req = tg_calloc(1, sizeof *req);
+    struct tg_arena arena;
     int rc;
 
+    tg_arena_init(&arena, TG_CONN_REQ_ARENA, TG_CONN_REQ_ARENA_MAX);
+    struct tg_http_req *req = tg_arena_new(&arena, struct tg_http_req);
     if (!req)
         return TG_E_NOMEM;
-    tg_arena_init(&req->arena, TG_CONN_REQ_ARENA, TG_CONN_REQ_ARENA_MAX);
+    req->arena = arena;
     tg_buf_init(&req->body, c->cfg->o.max_body_bytes ? (size_t)c->cfg->o.max_body_bytes : SIZE_MAX);
     req->reading = c;
     c->req = req;

@@ -272,15 +272,21 @@ static int write_head(struct tg_http_conn *c, int status, const struct tg_http_h
     return tg_buf_ok(b) ? 0 : TG_E_NOMEM;
 }
 
-int tg_http_conn_raw(struct tg_http_conn *c, struct tg_str bytes)
+/* `more`: about how much body will follow at once. */
+static int queue_lead(struct tg_http_conn *c, struct tg_str bytes, uint64_t more)
 {
     TG_REQUIRE(c->out.q.n == c->out.lead);
-    int rc = tg_bufq_add(&c->out.q, bytes);
+    int rc = tg_bufq_add_room(&c->out.q, bytes, more < TG_CONN_DIRECT_BYTES ? (size_t)more : 0);
     if (rc < 0)
         return rc;
     c->out.lead += bytes.n;
     tg_loop_wake(c->loop, &c->task);
     return 0;
+}
+
+int tg_http_conn_raw(struct tg_http_conn *c, struct tg_str bytes)
+{
+    return queue_lead(c, bytes, 0);
 }
 
 int tg_http_conn_respond(struct tg_http_conn *c, int status, const struct tg_http_header *headers,
@@ -297,7 +303,7 @@ int tg_http_conn_respond(struct tg_http_conn *c, int status, const struct tg_htt
               !(c->eof && c->pending.n == 0) && can_skip_body(c);
     int rc = write_head(c, status, headers, n_headers, content_length);
     if (rc == 0)
-        rc = tg_http_conn_raw(c, tg_buf_str(&c->server->scratch));
+        rc = queue_lead(c, tg_buf_str(&c->server->scratch), content_length);
     if (rc < 0) {
         c->keep = keep;
         return rc;

@@ -13,7 +13,7 @@
 #define TG_CONN_BODY_EXACT    65536       /* Content-Length up to here is allocated at once */
 #define TG_CONN_DIRECT_BYTES  32768       /* writes from here on skip the queue */
 #define TG_CONN_QUEUE_HARD    (64u << 20) /* one huge write on top of the marks */
-#define TG_CONN_REQ_ARENA     2048
+#define TG_CONN_REQ_ARENA     4096
 #define TG_CONN_REQ_ARENA_MAX (8u << 20)
 
 /* Settings as they were when a connection was accepted. */
