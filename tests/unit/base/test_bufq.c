@@ -93,6 +93,28 @@ static void small_traffic_uses_small_chunks(void **state)
     tg_bufq_fini(&q);
 }
 
+/* A head and the body that follows it share one chunk, whose size is theirs. */
+static void room_for_more_is_one_chunk(void **state)
+{
+    static char text[9000], out[9000];
+    static const size_t sizes[][2] = {{1, 1}, {250, 600}, {600, 4000}, {3000, 5000}};
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)(i * 11);
+    for (size_t i = 0; i < TG_ARRAY_LEN(sizes); i++) {
+        struct tg_bufq q;
+        struct iovec v[4];
+        tg_bufq_init(&q, sizeof text);
+        tg_alloc_fail_at(2, 1); /* the second allocation would fail */
+        assert_int_equal(tg_bufq_add_room(&q, tg_str_make(text, sizes[i][0]), sizes[i][1]), 0);
+        assert_int_equal(tg_bufq_add(&q, tg_str_make(text + sizes[i][0], sizes[i][1])), 0);
+        tg_alloc_fail_at(0, 0);
+        assert_int_equal(tg_bufq_iov(&q, v, 4), 1);
+        assert_memory_equal(out, text, flatten(&q, out));
+        assert_int_equal(q.n, sizes[i][0] + sizes[i][1]);
+        tg_bufq_fini(&q);
+    }
+}
+
 static void memory_failure_leaves_it_as_it_was(void **state)
 {
     struct tg_bufq q;
@@ -119,6 +141,7 @@ int main(void)
         cmocka_unit_test(the_cap_refuses_whole_appends),
         cmocka_unit_test(empty_holds_nothing),
         cmocka_unit_test(small_traffic_uses_small_chunks),
+        cmocka_unit_test(room_for_more_is_one_chunk),
         cmocka_unit_test(memory_failure_leaves_it_as_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

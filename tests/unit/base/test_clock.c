@@ -56,6 +56,31 @@ static void iso(void **state)
 }
 
 /* Every day of 500 years against the C library. */
+/* The text of a second is kept: its fractions, its neighbours and a second far away are right. */
+static void iso_within_and_between_seconds(void **state)
+{
+    static const struct {
+        int64_t us;
+        const char *text;
+    } cases[] = {
+        {1700000000000000, "2023-11-14T22:13:20.000000Z"},
+        {1700000000999999, "2023-11-14T22:13:20.999999Z"},
+        {1700000000000001, "2023-11-14T22:13:20.000001Z"},
+        {1700000001000000, "2023-11-14T22:13:21.000000Z"},
+        {1699999999999999, "2023-11-14T22:13:19.999999Z"},
+        {-1, "1969-12-31T23:59:59.999999Z"},
+        {-1000000, "1969-12-31T23:59:59.000000Z"},
+        {0, "1970-01-01T00:00:00.000000Z"},
+        {INT64_MAX, "9999-12-31T23:59:59.999999Z"},
+        {1700000000123456, "2023-11-14T22:13:20.123456Z"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char out[32];
+        assert_int_equal(tg_clock_iso(cases[i].us, out, sizeof out), 27);
+        assert_string_equal(out, cases[i].text);
+    }
+}
+
 static void calendar_agrees_with_gmtime(void **state)
 {
     char ours[32], theirs[32];
@@ -110,6 +135,7 @@ int main(void)
         cmocka_unit_test(real_clocks_run),
         cmocka_unit_test_teardown(fake_stands_still_until_moved, stop_fake),
         cmocka_unit_test(iso),
+        cmocka_unit_test(iso_within_and_between_seconds),
         cmocka_unit_test(calendar_agrees_with_gmtime),
         cmocka_unit_test(http_date_refuses),
     };
