@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -105,12 +106,24 @@ static void steer(struct tg_gateway *g, const struct tg_cli *c)
     }
 }
 
+/* Shells begin with a soft limit of 1,024, which is for programs that use select(2); the hard limit
+ * is what the administrator allows. Where raising fails, accepting pauses at the limit. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit l;
+    if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+        l.rlim_cur = l.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &l); /* the old limit stays */
+    }
+}
+
 static int serve(struct tg_cli *c, const struct tg_snapshot *s)
 {
     struct tg_gateway *g;
     struct tg_fail fail;
     sigset_t set;
     tg_alloc_tune();
+    raise_descriptor_limit();
     signal_set(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* threads inherit it: only steer() takes them */
     if (tg_log_start(STDERR_FILENO, s->settings.observability.log_level) < 0) {
