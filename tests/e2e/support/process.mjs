@@ -14,6 +14,9 @@ export const BIN = path.resolve(process.env.TOLLGATE_BIN ?? path.join(ROOT, 'bui
 // What lies beside the repository on some machines: recorded traffic of providers.
 export const SHARED = path.resolve(ROOT, '../shared');
 
+// A sanitizer's shadow memory says nothing about the program's own.
+export const SANITIZED = Boolean(process.env.ASAN_OPTIONS || process.env.TSAN_OPTIONS);
+
 const START_MS = 20000;
 const STOP_MS = 20000;
 const running = new Set();
@@ -90,7 +93,7 @@ export async function run(args, { env, cwd, input, ms = STOP_MS } = {}) {
   return { code, signal, stdout: child.stdout, stderr: child.stderr };
 }
 
-/** `limitFiles`: how many descriptors it may have; `detached`: in a process group of its own. */
+/** `limitFiles`: how many descriptors it may have, as `ulimit -n` takes it; `detached`: in a process group of its own. */
 export function spawnTollgate(args, { env, cwd, stdin, limitFiles, detached } = {}) {
   const command = limitFiles ? ['sh', '-c', `ulimit -n ${limitFiles}; exec "$0" "$@"`, BIN, ...args] : [BIN, ...args];
   return new Child(command[0], command.slice(1), { env: cleanEnvironment(env), cwd: cwd ?? temporaryFolder(), stdin, detached });
