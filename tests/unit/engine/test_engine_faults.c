@@ -33,7 +33,8 @@ static void still_answers(struct rig *r)
 {
     struct tg_engine_request req = rig_greedy(RIG_USER("What is the capital of France?"));
     struct rig_answer *a = rig_ask(r, &req);
-    assert_int_equal(a->err, 0);
+    if (a->err)
+        fail_msg("no answer: %s", a->message);
     assert_contains(tg_buf_str(&a->text[0]), "Paris");
 }
 
@@ -169,8 +170,9 @@ static void can_not_start(const struct tg_engine_model_opts *o, const char *why)
     assert_int_equal(a->err, TG_E_LOCAL_UNAVAILABLE);
     if (!strstr(a->message, why))
         fail_msg("\"%s\" lacks \"%s\"", a->message, why);
+    /* The status is a copy, and may be a second old. */
+    rig_wait(&r, rig_status(&r).state == TG_ENGINE_FAILED);
     struct tg_engine_status s = rig_status(&r);
-    assert_int_equal(s.state, TG_ENGINE_FAILED);
     assert_non_null(strstr(s.reason, why));
     a = rig_ask(&r, &req); /* at once now, not after another try */
     assert_int_equal(a->err, TG_E_LOCAL_UNAVAILABLE);
@@ -324,6 +326,14 @@ static void an_unknown_chat_template(void **state)
     rig_stop(&r);
 }
 
+/* The thread checker slows the library's own threads, which spin for each other, beyond the time
+ * that a start may take. */
+#ifdef __SANITIZE_THREAD__
+enum { RIG_THREADS = 1 };
+#else
+enum { RIG_THREADS = 2 };
+#endif
+
 static void a_model_file_by_path(void **state)
 {
     struct rig r;
@@ -342,7 +352,7 @@ static void a_model_file_by_path(void **state)
     assert_int_equal(rig_status(&r).info.slots, 2);
     rig_stop(&r);
     o.no_mmap = true;
-    o.threads = 2;
+    o.threads = RIG_THREADS;
     o.nice = 5;
     rig_start(&r, &o);
     still_answers(&r);
