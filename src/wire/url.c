@@ -154,9 +154,12 @@ void tg_target_split(struct tg_str target, struct tg_str *out_path, struct tg_st
     *out_query = q < 0 ? tg_str_make(NULL, 0) : tg_str_from(target, (size_t)q + 1);
 }
 
-static int decode(struct tg_arena *a, struct tg_str s, bool query, struct tg_str *out)
+/* What a decoded text may be. */
+enum place { SEGMENT, PATH, QUERY };
+
+static int decode(struct tg_arena *a, struct tg_str s, enum place place, struct tg_str *out)
 {
-    if (tg_str_chr(s, '%') < 0 && (!query || tg_str_chr(s, '+') < 0)) {
+    if (tg_str_chr(s, '%') < 0 && (place != QUERY || tg_str_chr(s, '+') < 0)) {
         *out = s;
         return 0;
     }
@@ -172,10 +175,10 @@ static int decode(struct tg_arena *a, struct tg_str s, bool query, struct tg_str
             if (low < 0)
                 return TG_E_INVALID_ARG;
             c = (char)(high << 4 | low);
-            if (c == '\0' || (c == '/' && !query))
+            if (c == '\0' || (c == '/' && place == SEGMENT))
                 return TG_E_INVALID_ARG;
             i += 2;
-        } else if (c == '+' && query) {
+        } else if (c == '+' && place == QUERY) {
             c = ' ';
         }
         d[n++] = c;
@@ -186,12 +189,17 @@ static int decode(struct tg_arena *a, struct tg_str s, bool query, struct tg_str
 
 int tg_percent_decode(struct tg_arena *a, struct tg_str s, struct tg_str *out)
 {
-    return decode(a, s, false, out);
+    return decode(a, s, SEGMENT, out);
+}
+
+int tg_path_decode(struct tg_arena *a, struct tg_str s, struct tg_str *out)
+{
+    return decode(a, s, PATH, out);
 }
 
 int tg_query_decode(struct tg_arena *a, struct tg_str s, struct tg_str *out)
 {
-    return decode(a, s, true, out);
+    return decode(a, s, QUERY, out);
 }
 
 bool tg_query_get(struct tg_str query, struct tg_str name, struct tg_str *out)

@@ -33,7 +33,10 @@ void tg_target_split(struct tg_str target, struct tg_str *out_path, struct tg_st
 /* Percent-decodes one path segment into the arena (without escapes: the input itself, no copy);
  * TG_E_INVALID_ARG for a bad escape, an encoded NUL or '/'; TG_E_NOMEM. */
 int tg_percent_decode(struct tg_arena *a, struct tg_str s, struct tg_str *out) TG_WARN_UNUSED;
-/* The same for a query value: '+' is a space, an encoded '/' is fine. */
+/* Percent-decodes the rest of a path in which '/' is plain, escaped or not (names of models hold
+ * slashes), into the arena. TG_E_INVALID_ARG: a bad escape or an encoded NUL. */
+int tg_path_decode(struct tg_arena *a, struct tg_str s, struct tg_str *out) TG_WARN_UNUSED;
+/* tg_percent_decode() for a query value: '+' is a space, an encoded '/' is fine. */
 int tg_query_decode(struct tg_arena *a, struct tg_str s, struct tg_str *out) TG_WARN_UNUSED;
 /* First value of a query parameter, undecoded; false when absent. */
 bool tg_query_get(struct tg_str query, struct tg_str name, struct tg_str *out);
