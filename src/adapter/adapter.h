@@ -29,12 +29,27 @@
 #include "chat/wire_format.h"
 #include "wire/http.h"
 
+struct tg_quirks; /* adapter/quirks.h */
+
 /* What an adapter may know of its target. Views into the snapshot. */
 struct tg_adapter_target {
-    struct tg_str model;      /* the provider's name for it */
-    struct tg_str base_path;  /* "/v1": put before the adapter's own path */
-    struct tg_str credential; /* "" if none */
-    bool stream_usage;        /* the provider understands stream_options.include_usage */
+    struct tg_str model;                        /* the provider's name for it */
+    struct tg_str base_path;                    /* "/v1": put before the adapter's own path */
+    struct tg_str credential;                   /* "" if none */
+    struct tg_str api_version, region, project; /* "" if not configured */
+    bool stream_usage; /* the provider understands stream_options.include_usage */
+    const struct tg_quirks
+        *quirks; /* where a provider differs from its API's rule; NULL: nowhere */
+};
+
+/* A request that passes through: what the adapter must know of it to make path and headers. */
+struct tg_pass {
+    enum tg_wire_format format;
+    bool stream;
+    bool json_array;            /* the client wants its stream as one JSON array */
+    struct tg_str tail;         /* of the client's path, where one format has several endpoints
+                                 * ("/images/edits") */
+    struct tg_str content_type; /* the client's: multipart bodies have their boundary in it */
 };
 
 #define TG_ADAPTER_MAX_HEADERS 8
@@ -46,6 +61,10 @@ struct tg_adapter_request {
     struct tg_http_header headers[TG_ADAPTER_MAX_HEADERS];
     size_t n_headers;
     struct tg_str body; /* canonical encoding only; "" with pass-through */
+    /* What became of this request's features, where it depends on values: on top of what the
+     * adapter's row says (bits of TG_FEATURE_*). */
+    uint64_t dropped, emulated;
+    const char *aws_service; /* to be signed with AWS credentials for that service; NULL: not */
 };
 
 struct tg_adapter_response {
@@ -53,20 +72,30 @@ struct tg_adapter_response {
     bool tap;    /* pass-through: only USAGE, FINISH, first DELTA matter; raw units go to on_raw */
     bool hide_usage;            /* pass-through: mark usage-only units for hiding */
     enum tg_wire_format format; /* which of the adapter's formats the answer has */
-    size_t max_pending_bytes;   /* largest SSE event or single body */
+    enum tg_chat_task task;
+    bool json_array; /* pass-through: tg_pass.json_array */
+    /* What was encoded; NULL with pass-through. For decoders that must know how they emulated. */
+    const struct tg_chat_req *req;
+    size_t max_pending_bytes; /* largest SSE event or single body */
 };
 
 struct tg_adapter {
     const char *name;
-    /* Formats it can take pass-through; ended by TG_WIRE_NONE. */
-    enum tg_wire_format formats[4];
+    enum tg_wire_format api; /* what requests are translated to */
+    uint32_t formats;        /* TG_WIRE_BIT()s that it takes pass-through */
+    uint32_t tasks;          /* 1u << TG_TASK_*: what encode() can translate */
+    /* TG_FEATURE_COUNT fates (enum tg_fidelity) of translated requests; chat/fidelity.h. */
+    const uint8_t *fidelity;
+    /* Client headers that go on to the provider besides tracing ones; ended by {NULL, 0}. */
+    const struct tg_str *forwarded;
 
-    /* Canonical → HTTP. TG_E_UNSUPPORTED_PARAMETER with the field for what it can't express. */
+    /* Canonical → HTTP. What the fidelity row calls dropped is left out in silence: the caller says
+     * so. TG_E_UNSUPPORTED_PARAMETER with the field for what it can't express. */
     int (*encode)(struct tg_arena *a, const struct tg_chat_req *req,
                   const struct tg_adapter_target *target, struct tg_adapter_request *out,
                   struct tg_fail *fail);
     /* Pass-through: path and headers only. */
-    int (*encode_pass)(struct tg_arena *a, enum tg_wire_format format, bool stream,
+    int (*encode_pass)(struct tg_arena *a, const struct tg_pass *pass,
                        const struct tg_adapter_target *target, struct tg_adapter_request *out);
 
     /* Decoding of a 2xx answer; `state` is state_bytes of zeroed memory. */

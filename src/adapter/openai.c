@@ -58,10 +58,11 @@ static int encode(struct tg_arena *a, const struct tg_chat_req *req,
     return 0;
 }
 
-static int encode_pass(struct tg_arena *a, enum tg_wire_format format, bool stream,
+static int encode_pass(struct tg_arena *a, const struct tg_pass *pass,
                        const struct tg_adapter_target *target, struct tg_adapter_request *out)
 {
-    return make_request(a, path_of(format == TG_WIRE_OPENAI_COMPLETIONS), stream, target, out);
+    return make_request(a, path_of(pass->format == TG_WIRE_OPENAI_COMPLETIONS), pass->stream,
+                        target, out);
 }
 
 /* The provider's own clock is the one its Retry-After date is meant by. */
@@ -84,9 +85,21 @@ static bool classify(struct tg_arena *a, const struct tg_http_head *head, struct
     return found && e.proper && fail->err != TG_E_UPSTREAM_AUTH && !tg_openai_has_key(body);
 }
 
+static const struct tg_str forwarded[] = {
+    TG_STR_INIT("openai-beta"),
+    TG_STR_INIT("openai-organization"),
+    TG_STR_INIT("openai-project"),
+    TG_STR_INIT("idempotency-key"),
+    {NULL, 0},
+};
+
 const struct tg_adapter tg_adapter_openai = {
     .name = "openai",
-    .formats = {TG_WIRE_OPENAI_CHAT, TG_WIRE_OPENAI_COMPLETIONS, TG_WIRE_NONE},
+    .api = TG_WIRE_OPENAI_CHAT,
+    .formats = TG_WIRE_BIT(OPENAI_CHAT) | TG_WIRE_BIT(OPENAI_COMPLETIONS),
+    .tasks = 1u << TG_TASK_CHAT,
+    .fidelity = tg_openai_fidelity,
+    .forwarded = forwarded,
     .encode = encode,
     .encode_pass = encode_pass,
     .state_bytes = sizeof(struct tg_openai_dec),

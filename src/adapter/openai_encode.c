@@ -7,14 +7,14 @@
 
 bool tg_openai_own_raw(const struct tg_chat_req *req)
 {
-    return req->dialect && strcmp(req->dialect, "openai_chat") == 0;
+    return req->wire == TG_WIRE_OPENAI_CHAT;
 }
 
 /* Top-level members that were not understood are this format's own. */
 static bool own_extra(const struct tg_chat_req *req)
 {
     if (req->is_completion)
-        return req->dialect && strcmp(req->dialect, "openai_completions") == 0;
+        return req->wire == TG_WIRE_OPENAI_COMPLETIONS;
     return tg_openai_own_raw(req);
 }
 

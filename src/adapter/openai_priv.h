@@ -9,6 +9,8 @@
 
 /* ---- encoding (openai_encode.c, openai_messages.c) ---- */
 
+extern const uint8_t tg_openai_fidelity[]; /* chat completions */
+
 /* True when raw texts in the request are of this format and may be sent as they are. */
 bool tg_openai_own_raw(const struct tg_chat_req *req);
 int tg_openai_encode_body(struct tg_arena *a, const struct tg_chat_req *req,

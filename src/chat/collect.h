@@ -20,11 +20,32 @@
 #define TG_COLLECT_MAX_PARTS   4096  /* per choice */
 #define TG_COLLECT_MAX_ALL     65536 /* parts of all choices */
 
+#define TG_COLLECT_MAX_ITEMS 65536 /* of an embedding request, and extras */
+
+struct tg_collect_citation {
+    struct tg_buf url, title, text, raw;
+    int64_t start, end;
+    enum tg_wire_format format;
+};
+
 struct tg_collect_part {
     enum tg_part_kind kind;
+    enum tg_opaque_kind opaque; /* of signature */
+    enum tg_wire_format format; /* RAW */
     struct tg_buf id, name;
-    struct tg_buf text;      /* by kind: text, arguments, reasoning, refusal */
-    struct tg_buf signature; /* REASONING */
+    struct tg_buf text; /* by kind: text, arguments, reasoning, refusal, base64 data of an image
+                         * or a sound, a raw part's JSON */
+    struct tg_buf mime; /* IMAGE, AUDIO */
+    struct tg_buf signature; /* REASONING, TOOL_CALL */
+    struct tg_collect_citation *citations;
+    size_t n_citations, cap_citations;
+};
+
+/* An ITEM (index: the input's) or an EXTRA (index: the choice) with its raw JSON. */
+struct tg_collect_item {
+    uint32_t index;
+    enum tg_wire_format format;
+    struct tg_buf name, text;
 };
 
 struct tg_collect_choice {
@@ -32,6 +53,7 @@ struct tg_collect_choice {
     bool finished;
     enum tg_finish finish;
     struct tg_buf finish_text;     /* the provider's own word */
+    struct tg_buf stop_text;       /* the stop sequence that was met */
     struct tg_buf logprobs;        /* raw JSON texts, each followed by TG_COLLECT_RS */
     struct tg_collect_part *parts; /* by part index; kind TG_PART_RAW where none was started */
     size_t n_parts, cap_parts;
@@ -40,15 +62,19 @@ struct tg_collect_choice {
 struct tg_collect {
     struct tg_collect_choice *choices; /* in order of index, may have gaps */
     size_t n_choices, cap_choices;
-    size_t n_parts; /* of all choices */
+    struct tg_collect_item *items, *extras; /* in order of arrival */
+    size_t n_items, cap_items, n_extras, cap_extras;
+    struct tg_buf id, service_tier; /* of START */
+    size_t n_parts;                 /* of all choices */
     size_t used_bytes, max_bytes;
 };
 
 /* Separates the JSON texts in `logprobs` (RFC 7464's record separator: never inside JSON text). */
 #define TG_COLLECT_RS '\x1e'
 
-/* Takes PART_START, DELTA and FINISH; other events are ignored. A delta for a part that was not
- * started makes one of the delta's kind. TG_E_NOMEM, TG_E_UPSTREAM_TOO_LARGE (a bound is reached).
+/* Takes START, PART_START, DELTA, FINISH, ITEM and EXTRA; other events are ignored. A delta for a
+ * part that was not started makes one of the delta's kind. TG_E_NOMEM, TG_E_UPSTREAM_TOO_LARGE (a
+ * bound is reached).
  */
 int tg_collect_on_event(struct tg_collect *c, const struct tg_event *ev) TG_WARN_UNUSED;
 void tg_collect_fini(struct tg_collect *c); /* leaves an empty collector */

@@ -15,6 +15,14 @@ const char *tg_role_name(enum tg_role r)
     return role_names[r].p;
 }
 
+const char *tg_task_name(enum tg_chat_task t)
+{
+    static const char *const names[TG_TASK_TYPES] = {"chat",   "count_tokens", "embed",
+                                                     "rerank", "moderate",     "media"};
+    TG_REQUIRE((size_t)t < TG_TASK_TYPES);
+    return names[t];
+}
+
 bool tg_role_parse(struct tg_str s, enum tg_role *out)
 {
     for (size_t i = 0; i < TG_ARRAY_LEN(role_names); i++) {

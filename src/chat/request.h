@@ -10,6 +10,20 @@
 #include <stdint.h>
 
 #include "base/str.h"
+#include "chat/wire_format.h"
+
+/* What is asked for. Only CHAT answers with text; the others' answers are TG_EV_ITEM events and
+ * usage. */
+enum tg_chat_task {
+    TG_TASK_CHAT = 0,
+    TG_TASK_COUNT,    /* how many tokens a chat request has: its usage's input */
+    TG_TASK_EMBED,    /* `inputs` to vectors */
+    TG_TASK_RERANK,   /* `inputs` by nearness to `prompt` */
+    TG_TASK_MODERATE, /* `inputs` to verdicts */
+    TG_TASK_MEDIA,    /* images, speech: passed through only */
+    TG_TASK_TYPES,
+};
+const char *tg_task_name(enum tg_chat_task t); /* "chat", "count_tokens", … */
 
 enum tg_role { TG_ROLE_SYSTEM, TG_ROLE_DEVELOPER, TG_ROLE_USER, TG_ROLE_ASSISTANT, TG_ROLE_TOOL };
 const char *tg_role_name(enum tg_role r);
@@ -41,17 +55,28 @@ struct tg_media {
     struct tg_str detail; /* OpenAI image detail, audio format, document name */
 };
 
+/* Whose opaque state a `signature` is: it means nothing to any other provider, is never parsed and
+ * never made up. */
+enum tg_opaque_kind {
+    TG_OPAQUE_NONE = 0,
+    TG_OPAQUE_SIGNED,    /* Anthropic: signs the reasoning's text, which must stay as it is */
+    TG_OPAQUE_REDACTED,  /* Anthropic: redacted_thinking, all there is of the block */
+    TG_OPAQUE_ENCRYPTED, /* OpenAI Responses: encrypted_content of a reasoning item */
+    TG_OPAQUE_THOUGHT,   /* Gemini: thoughtSignature of a text, a tool call or a thought */
+};
+
 struct tg_part {
     enum tg_part_kind kind;
-    struct tg_str text;      /* TEXT, REASONING, REFUSAL */
-    struct tg_media media;   /* IMAGE, DOCUMENT, AUDIO */
-    struct tg_str call_id;   /* TOOL_CALL, TOOL_RESULT */
+    enum tg_opaque_kind opaque; /* of `signature` */
+    struct tg_str text;         /* TEXT, REASONING, REFUSAL */
+    struct tg_media media;      /* IMAGE, DOCUMENT, AUDIO */
+    struct tg_str call_id;   /* TOOL_CALL, TOOL_RESULT; REASONING: the item's id, if it has one */
     struct tg_str tool_name; /* TOOL_CALL; TOOL_RESULT where the dialect names it */
     struct tg_str arguments; /* TOOL_CALL: JSON text exactly as the model wrote it */
     struct tg_part *parts;   /* TOOL_RESULT */
     size_t n_parts;
     bool is_error;            /* TOOL_RESULT */
-    struct tg_str signature;  /* REASONING: opaque, byte for byte */
+    struct tg_str signature;  /* REASONING, TEXT, TOOL_CALL: opaque, byte for byte; "" if none */
     struct tg_str cache_hint; /* raw JSON of a cache_control, "" if none */
     struct tg_str raw;        /* the part's own JSON text, where the dialect has one */
     struct tg_extra extra;
@@ -125,13 +150,30 @@ struct tg_output_format {
 };
 
 struct tg_reasoning_opts {
-    struct tg_str effort;  /* "low" … or "" */
-    int64_t budget_tokens; /* -1 not given */
+    struct tg_str effort;  /* "none", "minimal", "low", "medium", "high", … or "" */
+    int64_t budget_tokens; /* -1 not given; 0: no reasoning wanted */
+    bool adaptive;         /* the model decides how much (Anthropic adaptive, Gemini -1) */
+    int show;              /* the client wants to read the reasoning: -1 not said, 0, 1 */
+    struct tg_str summary; /* OpenAI: "auto", "concise", "detailed" or "" */
     struct tg_str raw;
 };
 
+/* EMBED, RERANK, MODERATE: what is to be worked on. */
+struct tg_inputs {
+    struct tg_str *texts; /* "" where the input is a list of tokens */
+    struct tg_str *raw;   /* the input's own JSON text: a string, a list of tokens, parts */
+    size_t n;
+    int64_t dimensions;    /* EMBED: -1 not given */
+    int64_t top_n;         /* RERANK: -1 not given */
+    bool base64;           /* EMBED: the client wants packed little-endian floats in base64 */
+    bool single;           /* one input that was not in a list */
+    struct tg_str purpose; /* EMBED: the provider's input or task type, "" if none */
+};
+
 struct tg_chat_req {
-    const char *dialect; /* name of the dialect it came from */
+    const char *dialect;      /* name of the dialect it came from */
+    enum tg_wire_format wire; /* whose raw texts and extra members these are */
+    enum tg_chat_task task;
     struct tg_str model; /* as the client wrote it */
     bool stream;
     bool include_usage;   /* the client asked for usage in the stream */
@@ -141,11 +183,13 @@ struct tg_chat_req {
     size_t n_messages;
     struct tg_tool *tools;
     size_t n_tools;
-    bool has_functions; /* OpenAI's older form of tools: kept in `extra` only */
+    bool has_functions; /* tools were given in OpenAI's older form */
     struct tg_tool_choice tool_choice;
     struct tg_sampling sampling;
     struct tg_output_format format;
     struct tg_reasoning_opts reasoning;
+    struct tg_inputs inputs;      /* tasks other than CHAT and COUNT */
+    struct tg_str service_tier;   /* "" if none */
     struct tg_str user, metadata; /* metadata: raw JSON object, "" if none */
     struct tg_extra extra;        /* unknown top-level members */
 };

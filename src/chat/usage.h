@@ -14,6 +14,7 @@ struct tg_usage {
     int64_t cache_write_tokens;
     int64_t output_tokens; /* without reasoning */
     int64_t reasoning_tokens;
+    int64_t cache_write_1h_tokens; /* those of cache_write_tokens that are kept for an hour */
 };
 static inline int64_t tg_usage_prompt(const struct tg_usage *u)
 {

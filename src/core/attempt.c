@@ -344,7 +344,7 @@ void *tg_attempt_backend_ctx(const struct tg_attempt *a)
 }
 const struct tg_adapter *tg_attempt_adapter(const struct tg_attempt *a)
 {
-    return a->slot->adapter;
+    return tg_runtime_adapter(a->job.rt, tg_attempt_target(a));
 }
 const struct tg_target *tg_attempt_target(const struct tg_attempt *a)
 {

@@ -26,20 +26,15 @@ struct http_state {
     bool hide_usage;
 };
 
-/* Client headers that go on to the provider: nothing that names a host, a credential or framing. */
-static const struct tg_str forwarded[] = {
-    TG_STR_INIT("openai-beta"),    TG_STR_INIT("openai-organization"),
-    TG_STR_INIT("openai-project"), TG_STR_INIT("idempotency-key"),
-    TG_STR_INIT("traceparent"),    TG_STR_INIT("tracestate"),
-};
-
-static bool is_forwarded(struct tg_str name)
+/* Client headers that go on to the provider: tracing, and those that the adapter names; nothing
+ * that names a host, a credential or framing. */
+static bool is_forwarded(const struct tg_adapter *ad, struct tg_str name)
 {
-    for (size_t i = 0; i < TG_ARRAY_LEN(forwarded); i++) {
-        if (tg_str_ieq(name, forwarded[i]))
+    for (const struct tg_str *f = ad->forwarded; f && f->p; f++) {
+        if (tg_str_ieq(name, *f))
             return true;
     }
-    return false;
+    return tg_str_ieq(name, TG_STR("traceparent")) || tg_str_ieq(name, TG_STR("tracestate"));
 }
 
 static int put(struct tg_buf *b, struct tg_str name, struct tg_str value)
@@ -63,12 +58,13 @@ static int put_host(struct tg_buf *b, const struct tg_config_url *u)
     return tg_buf_lit(b, "\r\n");
 }
 
-static int put_client_headers(struct tg_buf *b, const struct tg_attempt_job *job)
+static int put_client_headers(struct tg_buf *b, const struct tg_adapter *ad,
+                              const struct tg_attempt_job *job)
 {
     int rc = put(b, TG_STR("X-Request-Id"), job->request_id);
     for (size_t i = 0; rc == 0 && job->client_head && i < job->client_head->n_headers; i++) {
         const struct tg_http_header *h = &job->client_head->headers[i];
-        if (is_forwarded(h->name))
+        if (is_forwarded(ad, h->name))
             rc = put(b, h->name, h->value);
     }
     return rc;
@@ -86,7 +82,7 @@ static int write_head(struct tg_buf *b, struct tg_attempt *a, const struct tg_ad
     for (size_t i = 0; rc == 0 && i < t->n_headers; i++)
         rc = put(b, t->headers[i].name, tg_secret_reveal(t->headers[i].value));
     if (rc == 0)
-        rc = put_client_headers(b, tg_attempt_job(a));
+        rc = put_client_headers(b, tg_attempt_adapter(a), tg_attempt_job(a));
     if (rc < 0)
         return rc;
     (void)tg_buf_lit(b, "User-Agent: tollgate/" TG_VERSION
@@ -111,11 +107,22 @@ static int make_body(struct tg_attempt *a, struct http_state *st,
         return 2;
     }
     const struct tg_dialect *d = job->call->dialect;
-    int n = 0, rc = ad->encode_pass(tg_attempt_arena(a), d->format, job->call->stream, at, req);
+    struct tg_pass pass = {
+        .format = d->format,
+        .stream = job->call->stream,
+        .json_array = job->call->json_array,
+    };
+    int n = 0, rc = ad->encode_pass(tg_attempt_arena(a), &pass, at, req);
     if (rc == 0)
         rc = d->splice(tg_attempt_arena(a), job->call, at->model, at->stream_usage, iov + 1,
                        MAX_IOV - 1, &n, &st->hide_usage);
     return rc < 0 ? rc : n + 1;
+}
+
+static enum tg_wire_format answer_format(const struct tg_adapter *ad, const struct tg_chat_req *req)
+{
+    return req->is_completion && ad->api == TG_WIRE_OPENAI_CHAT ? TG_WIRE_OPENAI_COMPLETIONS
+                                                                : ad->api;
 }
 
 static int begin_decoding(struct tg_attempt *a, struct http_state *st)
@@ -128,9 +135,10 @@ static int begin_decoding(struct tg_attempt *a, struct http_state *st)
         .stream = stream,
         .tap = job->chat == NULL,
         .hide_usage = st->hide_usage,
-        .format = job->chat ? (job->chat->is_completion ? TG_WIRE_OPENAI_COMPLETIONS
-                                                        : TG_WIRE_OPENAI_CHAT)
-                            : job->call->dialect->format,
+        .format = job->chat ? answer_format(ad, job->chat) : job->call->dialect->format,
+        .task = job->call->dialect->task,
+        .json_array = job->call->json_array,
+        .req = job->chat,
         .max_pending_bytes = stream ? u->max_event_bytes : u->max_response_bytes,
     };
     st->adapter_state = tg_arena_zalloc(tg_attempt_arena(a), ad->state_bytes + 1);

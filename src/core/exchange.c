@@ -200,14 +200,8 @@ static enum step_result step_route(struct tg_exchange *x)
 
 static bool passes_through(const struct tg_exchange *x, const struct tg_target *t)
 {
-    const struct tg_adapter *ad = x->rt->backends[t->kind].adapter;
-    if (!ad || x->dialect->format == TG_WIRE_NONE)
-        return false;
-    for (size_t i = 0; i < TG_ARRAY_LEN(ad->formats) && ad->formats[i]; i++) {
-        if (ad->formats[i] == x->dialect->format)
-            return true;
-    }
-    return false;
+    const struct tg_adapter *ad = tg_runtime_adapter(x->rt, t);
+    return ad && tg_wire_in(ad->formats, x->dialect->format);
 }
 
 static int parse_canonical(struct tg_exchange *x)

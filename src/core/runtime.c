@@ -22,7 +22,8 @@ const struct tg_dialect *tg_registry_find(const struct tg_registry *r, struct tg
     for (size_t i = from; i < r->n_dialects; i++) {
         const struct tg_dialect *d = r->dialects[i];
         for (size_t e = 0; e < d->n_endpoints; e++) {
-            if (!tg_str_eq(tg_str_c(d->endpoints[e].path), path))
+            struct tg_str model;
+            if (!tg_endpoint_match(&d->endpoints[e], path, &model))
                 continue;
             *out_endpoint = &d->endpoints[e];
             *out_index = i;
@@ -242,10 +243,16 @@ void tg_runtime_free(struct tg_runtime *rt)
 
 void tg_runtime_set_backend(struct tg_runtime *rt, enum tg_backend_kind kind,
                             const struct tg_backend_ops *ops, void *ctx,
-                            const struct tg_adapter *adapter)
+                            const struct tg_adapter *const *adapters)
 {
     TG_REQUIRE((int)kind > 0 && (int)kind < TG_RUNTIME_BACKENDS);
-    rt->backends[kind] = (struct tg_backend_slot){.ops = ops, .ctx = ctx, .adapter = adapter};
+    rt->backends[kind] = (struct tg_backend_slot){.ops = ops, .ctx = ctx, .adapters = adapters};
+}
+
+const struct tg_adapter *tg_runtime_adapter(const struct tg_runtime *rt, const struct tg_target *t)
+{
+    const struct tg_adapter *const *list = rt->backends[t->kind].adapters;
+    return list ? list[0] : NULL;
 }
 
 void tg_runtime_abort_all(struct tg_runtime *rt)

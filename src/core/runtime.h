@@ -19,12 +19,13 @@
 #include "policy/retry.h"
 
 #define TG_RUNTIME_ATTEMPT_BUCKETS 256 /* power of two */
-#define TG_RUNTIME_BACKENDS        8   /* > the largest tg_backend_kind */
+#define TG_RUNTIME_BACKENDS        16  /* > the largest tg_backend_kind */
 
 struct tg_backend_slot {
     const struct tg_backend_ops *ops; /* NULL: no such backend here */
     void *ctx;                        /* the backend's own, for this worker */
-    const struct tg_adapter *adapter; /* HTTP backends */
+    /* HTTP backends: the kind's adapters, ended by NULL, its usual one first; else NULL. */
+    const struct tg_adapter *const *adapters;
 };
 
 /* The one list of what this binary can speak, made by server/registry.c. */
@@ -87,7 +88,9 @@ int tg_runtime_new(const struct tg_runtime_opts *opts, struct tg_runtime **out) 
 void tg_runtime_free(struct tg_runtime *rt); /* no exchange may be alive */
 void tg_runtime_set_backend(struct tg_runtime *rt, enum tg_backend_kind kind,
                             const struct tg_backend_ops *ops, void *ctx,
-                            const struct tg_adapter *adapter);
+                            const struct tg_adapter *const *adapters);
+/* The adapter that speaks with a target; NULL: it is no HTTP target. */
+const struct tg_adapter *tg_runtime_adapter(const struct tg_runtime *rt, const struct tg_target *t);
 /* New configuration: exchanges begun from now on use it. Breakers of targets that keep their name
  * keep their state. TG_E_NOMEM: the old one stays. */
 int tg_runtime_reload(struct tg_runtime *rt, const struct tg_snapshot *s) TG_WARN_UNUSED;

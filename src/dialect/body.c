@@ -134,6 +134,39 @@ int tg_body_open(struct tg_arena *a, struct tg_str text, const struct tg_field_t
     return 0;
 }
 
+void tg_body_fill_call(const struct tg_dialect *d, struct tg_str text, struct tg_body *b,
+                       struct tg_call *out)
+{
+    *out = (struct tg_call){
+        .dialect = d,
+        .body = text,
+        .model = tg_body_str(b, TG_F_MODEL),
+        .stream = tg_body_true(b, TG_F_STREAM),
+        .include_usage = tg_body_include_usage(b),
+        .user = tg_body_str(b, TG_F_USER),
+        .metadata = tg_body_raw(b, TG_F_METADATA),
+        .parsed = b,
+    };
+}
+
+struct tg_chat_req tg_call_request(const struct tg_call *call)
+{
+    return (struct tg_chat_req){
+        .dialect = call->dialect->name,
+        .wire = call->dialect->format,
+        .task = call->dialect->task,
+        .model = call->model,
+        .stream = call->stream,
+        .include_usage = call->include_usage,
+        .tool_choice.parallel = -1,
+        .format.strict = -1,
+        .reasoning = {.budget_tokens = -1, .show = -1},
+        .inputs = {.dimensions = -1, .top_n = -1},
+        .user = call->user,
+        .metadata = call->metadata,
+    };
+}
+
 /* ---- reading ---- */
 
 struct tg_str tg_body_str(const struct tg_body *b, enum tg_field id)

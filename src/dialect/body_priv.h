@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "chat/request.h"
+#include "dialect/dialect.h"
 #include "json/json.h"
 
 /* Members that someone asks for by number. */
@@ -73,6 +74,14 @@ struct tg_field_rule {
     unsigned check; /* tg_check */
     double min, max;
 };
+#define TG_RULE(lit, id, check)           \
+    {                                     \
+        TG_STR_INIT(lit), id, check, 0, 0 \
+    }
+#define TG_RANGE(lit, id, check, least, most)    \
+    {                                            \
+        TG_STR_INIT(lit), id, check, least, most \
+    }
 /* Rules in order of their names' lengths, which makes the search short. */
 struct tg_field_table {
     const struct tg_field_rule *rules;
@@ -90,6 +99,12 @@ struct tg_body {
  * INVALID_VALUE, UNSUPPORTED_PARAMETER, NOMEM. */
 int tg_body_open(struct tg_arena *a, struct tg_str text, const struct tg_field_table *t,
                  struct tg_body **out, struct tg_fail *f) TG_WARN_UNUSED;
+
+/* Fills what most dialects' tg_call have alike: all but the dialect's own members. */
+void tg_body_fill_call(const struct tg_dialect *d, struct tg_str text, struct tg_body *b,
+                       struct tg_call *out);
+/* A canonical request with what the call tells, and "not given" where 0 would mean something. */
+struct tg_chat_req tg_call_request(const struct tg_call *call);
 
 /* Values of members that were checked by open: absent, null and wrong types give the default. */
 struct tg_str tg_body_str(const struct tg_body *b, enum tg_field id);

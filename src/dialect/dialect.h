@@ -23,7 +23,9 @@
 
 struct tg_endpoint {
     enum tg_http_method method;
-    const char *path;    /* exact */
+    /* Exact, or with one "{model}", which stands for one or more segments and is matched as
+     * "everything between": "/v1beta/models/{model}:generateContent". */
+    const char *path;
     const char *summary; /* one line, for the generated API description */
 };
 
@@ -34,10 +36,18 @@ struct tg_call {
     struct tg_str body;
     struct tg_str model; /* "" when the client named none */
     bool stream;
-    bool include_usage;     /* the client wants usage in its stream */
-    struct tg_str user;     /* user or user_id, "" if none */
-    struct tg_str metadata; /* raw JSON object, "" if none */
-    void *parsed;           /* the dialect's own (its JSON document) */
+    bool include_usage;        /* the client wants usage in its stream */
+    bool json_array;           /* the stream is one JSON array (Gemini without alt=sse) */
+    bool store;                /* the answer is to be kept (Responses) */
+    struct tg_str previous_id; /* "" or the kept answer that this one continues (Responses) */
+    /* Set by the caller before parse(): what was kept of the conversation up to previous_id, JSON
+     * arrays of items, oldest first. */
+    const struct tg_str *history;
+    size_t n_history;
+    const char *stream_content_type; /* NULL: the dialect's */
+    struct tg_str user;              /* user or user_id, "" if none */
+    struct tg_str metadata;          /* raw JSON object, "" if none */
+    void *parsed;                    /* the dialect's own (its JSON document) */
 };
 
 /* What a rendering needs to know of its answer. Strings live as long as the exchange. */
@@ -61,18 +71,21 @@ struct tg_dialect {
     const char *name; /* "openai_chat" */
     const struct tg_endpoint *endpoints;
     size_t n_endpoints;
+    enum tg_chat_task task;
     enum tg_wire_format format; /* NONE: never passes through */
+    bool multipart;             /* takes multipart/form-data as well as JSON */
 
     /* True when this dialect takes the request (two dialects may share a path and tell each other
      * apart by the body); NULL: always. */
     bool (*accepts)(struct tg_str body);
 
     /* Validates what the gateway relies on and finds model, stream and usage flags. Fails with the
-     * JSON and API groups of err.def, naming the field. */
+     * JSON and API groups of err.def, naming the field. head->target is the request's, for what is
+     * in the path or the query (tg_dialect_path_model). */
     int (*open)(struct tg_arena *a, const struct tg_http_head *head, struct tg_str body,
                 struct tg_call *out, struct tg_fail *fail);
 
-    /* The whole request in canonical form. */
+    /* The whole request in canonical form. NULL: it can only be passed through. */
     int (*parse)(struct tg_arena *a, const struct tg_call *call, struct tg_chat_req *out,
                  struct tg_fail *fail);
 
@@ -99,12 +112,25 @@ struct tg_dialect {
     void (*render_fail)(const struct tg_fail *fail, struct tg_str request_id, bool in_stream,
                         struct tg_buf *out);
     const char *stream_content_type; /* "text/event-stream" */
+    /* Written when a stream has been silent for long; NULL: a comment line of server-sent events;
+     * "": nothing may be. */
+    const char *keep_alive;
+    const char *id_header; /* second header that gives the request id ("request-id"); NULL: none */
 };
 
 extern const struct tg_dialect tg_dialect_openai_chat;        /* POST /v1/chat/completions */
 extern const struct tg_dialect tg_dialect_openai_completions; /* POST /v1/completions */
 extern const struct tg_dialect tg_dialect_generate;           /* POST /v1/generate */
 extern const struct tg_dialect tg_dialect_simple_chat;        /* POST /api/chat {"message"} */
+
+/* Whether a request's path is one of the endpoint's; *out_model: what stands for {model}, still
+ * percent-encoded ("" when the endpoint has none). */
+bool tg_endpoint_match(const struct tg_endpoint *ep, struct tg_str path, struct tg_str *out_model);
+/* The endpoint that a request's target is of, and the model in its path, percent-decoded into the
+ * arena. BAD_REQUEST for a malformed encoding; NULL endpoint is impossible behind the router. */
+int tg_dialect_path_model(struct tg_arena *a, const struct tg_dialect *d,
+                          const struct tg_http_head *head, const struct tg_endpoint **out_endpoint,
+                          struct tg_str *out_model, struct tg_fail *fail) TG_WARN_UNUSED;
 
 /* The OpenAI error shape, used by every endpoint without a shape of its own. */
 void tg_dialect_openai_fail(const struct tg_fail *fail, struct tg_str request_id, bool in_stream,

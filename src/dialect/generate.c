@@ -7,33 +7,24 @@
 #include "dialect/dialect.h"
 #include "dialect/template_priv.h"
 
-#define RULE(lit, id, check)              \
-    {                                     \
-        TG_STR_INIT(lit), id, check, 0, 0 \
-    }
-#define RANGE(lit, id, check, least, most)       \
-    {                                            \
-        TG_STR_INIT(lit), id, check, least, most \
-    }
-
 /* In order of length. max_length is the older name of max_tokens. */
 static const struct tg_field_rule rules[] = {
-    RULE("stop", TG_F_STOP, TG_CHECK_STRINGS),
-    RULE("model", TG_F_MODEL, TG_CHECK_STRING),
-    RANGE("top_p", TG_F_TOP_P, TG_CHECK_NUMBER, 0, 1),
-    RULE("prompt", TG_F_PROMPT, TG_CHECK_STRING),
-    RULE("stream", TG_F_STREAM, TG_CHECK_BOOL),
-    RULE("user_id", TG_F_USER, TG_CHECK_STRING),
-    RULE("api_key", TG_F_NONE, TG_CHECK_REFUSED),
-    RULE("api_base", TG_F_NONE, TG_CHECK_REFUSED),
-    RULE("base_url", TG_F_NONE, TG_CHECK_REFUSED),
-    RULE("metadata", TG_F_METADATA, TG_CHECK_OBJECT),
-    RULE("template", TG_F_TEMPLATE, TG_CHECK_STRING),
-    RULE("variables", TG_F_VARIABLES, TG_CHECK_OBJECT),
-    RANGE("max_length", TG_F_MAX_COMPLETION_TOKENS, TG_CHECK_INT, 1, 1e15),
-    RANGE("max_tokens", TG_F_MAX_TOKENS, TG_CHECK_INT, 1, 1e15),
-    RANGE("temperature", TG_F_TEMPERATURE, TG_CHECK_NUMBER, 0, 2),
-    RULE("extra_headers", TG_F_NONE, TG_CHECK_REFUSED),
+    TG_RULE("stop", TG_F_STOP, TG_CHECK_STRINGS),
+    TG_RULE("model", TG_F_MODEL, TG_CHECK_STRING),
+    TG_RANGE("top_p", TG_F_TOP_P, TG_CHECK_NUMBER, 0, 1),
+    TG_RULE("prompt", TG_F_PROMPT, TG_CHECK_STRING),
+    TG_RULE("stream", TG_F_STREAM, TG_CHECK_BOOL),
+    TG_RULE("user_id", TG_F_USER, TG_CHECK_STRING),
+    TG_RULE("api_key", TG_F_NONE, TG_CHECK_REFUSED),
+    TG_RULE("api_base", TG_F_NONE, TG_CHECK_REFUSED),
+    TG_RULE("base_url", TG_F_NONE, TG_CHECK_REFUSED),
+    TG_RULE("metadata", TG_F_METADATA, TG_CHECK_OBJECT),
+    TG_RULE("template", TG_F_TEMPLATE, TG_CHECK_STRING),
+    TG_RULE("variables", TG_F_VARIABLES, TG_CHECK_OBJECT),
+    TG_RANGE("max_length", TG_F_MAX_COMPLETION_TOKENS, TG_CHECK_INT, 1, 1e15),
+    TG_RANGE("max_tokens", TG_F_MAX_TOKENS, TG_CHECK_INT, 1, 1e15),
+    TG_RANGE("temperature", TG_F_TEMPERATURE, TG_CHECK_NUMBER, 0, 2),
+    TG_RULE("extra_headers", TG_F_NONE, TG_CHECK_REFUSED),
 };
 static const struct tg_field_table table = {rules, TG_ARRAY_LEN(rules), TG_STR_INIT("")};
 
@@ -101,17 +92,8 @@ static int parse_generate(struct tg_arena *a, const struct tg_call *call, struct
                           struct tg_fail *f)
 {
     const struct parsed *p = call->parsed;
-    struct tg_chat_req req = {
-        .dialect = tg_dialect_generate.name,
-        .model = call->model,
-        .stream = call->stream,
-        .include_usage = call->stream,
-        .tool_choice.parallel = -1,
-        .format.strict = -1,
-        .reasoning.budget_tokens = -1,
-        .user = call->user,
-        .metadata = call->metadata,
-    };
+    struct tg_chat_req req = tg_call_request(call);
+    req.include_usage = call->stream;
     int rc = tg_body_sampling(p->body, &req.sampling, f);
     if (!rc)
         rc = tg_body_one_message(a, TG_STR(""), p->prompt, &req);

@@ -6,57 +6,48 @@
 #include "base/err.h"
 #include "dialect/openai_priv.h"
 
-#define RULE(lit, id, check)              \
-    {                                     \
-        TG_STR_INIT(lit), id, check, 0, 0 \
-    }
-#define RANGE(lit, id, check, least, most)       \
-    {                                            \
-        TG_STR_INIT(lit), id, check, least, most \
-    }
-
 /* In order of length. */
 static const struct tg_field_rule rules[] = {
-    RANGE("n", TG_F_N, TG_CHECK_INT, 1, 128),
-    RULE("stop", TG_F_STOP, TG_CHECK_STRINGS),
-    RULE("seed", TG_F_SEED, TG_CHECK_INT),
-    RULE("user", TG_F_USER, TG_CHECK_STRING),
-    RULE("model", TG_F_MODEL, TG_CHECK_STRING | TG_CHECK_NOT_NULL),
-    RULE("tools", TG_F_TOOLS, TG_CHECK_ARRAY),
-    RANGE("top_p", TG_F_TOP_P, TG_CHECK_NUMBER, 0, 1),
-    RULE("top_k", TG_F_TOP_K, TG_CHECK_ANY),
-    RULE("min_p", TG_F_MIN_P, TG_CHECK_ANY),
-    RULE("store", TG_F_NONE, TG_CHECK_BOOL),
-    RULE("audio", TG_F_NONE, TG_CHECK_OBJECT),
-    RULE("stream", TG_F_STREAM, TG_CHECK_BOOL),
-    RULE("api_key", TG_F_NONE, TG_CHECK_REFUSED),
-    RULE("messages", TG_F_MESSAGES, TG_CHECK_ARRAY),
-    RULE("metadata", TG_F_METADATA, TG_CHECK_OBJECT),
-    RULE("logprobs", TG_F_LOGPROBS, TG_CHECK_BOOL),
-    RULE("api_base", TG_F_NONE, TG_CHECK_REFUSED),
-    RULE("base_url", TG_F_NONE, TG_CHECK_REFUSED),
-    RULE("functions", TG_F_FUNCTIONS, TG_CHECK_ARRAY),
-    RULE("reasoning", TG_F_REASONING, TG_CHECK_ANY),
-    RANGE("max_tokens", TG_F_MAX_TOKENS, TG_CHECK_INT, 1, 1e15),
-    RULE("logit_bias", TG_F_LOGIT_BIAS, TG_CHECK_OBJECT),
-    RULE("modalities", TG_F_NONE, TG_CHECK_ARRAY),
-    RULE("prediction", TG_F_NONE, TG_CHECK_OBJECT),
-    RANGE("temperature", TG_F_TEMPERATURE, TG_CHECK_NUMBER, 0, 2),
-    RULE("tool_choice", TG_F_TOOL_CHOICE, TG_CHECK_STRING_OR_OBJECT),
-    RANGE("top_logprobs", TG_F_TOP_LOGPROBS, TG_CHECK_INT, 0, 20),
-    RULE("service_tier", TG_F_NONE, TG_CHECK_STRING),
-    RULE("extra_headers", TG_F_NONE, TG_CHECK_REFUSED),
-    RULE("function_call", TG_F_NONE, TG_CHECK_STRING_OR_OBJECT),
-    RULE("stream_options", TG_F_STREAM_OPTIONS, TG_CHECK_OBJECT),
-    RULE("repeat_penalty", TG_F_REPEAT, TG_CHECK_ANY),
-    RULE("response_format", TG_F_RESPONSE_FORMAT, TG_CHECK_OBJECT),
-    RANGE("presence_penalty", TG_F_PRESENCE, TG_CHECK_NUMBER, -2, 2),
-    RULE("reasoning_effort", TG_F_REASONING_EFFORT, TG_CHECK_STRING),
-    RULE("prompt_cache_key", TG_F_NONE, TG_CHECK_STRING),
-    RANGE("frequency_penalty", TG_F_FREQUENCY, TG_CHECK_NUMBER, -2, 2),
-    RULE("repetition_penalty", TG_F_REPETITION, TG_CHECK_ANY),
-    RULE("parallel_tool_calls", TG_F_PARALLEL_TOOL_CALLS, TG_CHECK_BOOL),
-    RANGE("max_completion_tokens", TG_F_MAX_COMPLETION_TOKENS, TG_CHECK_INT, 1, 1e15),
+    TG_RANGE("n", TG_F_N, TG_CHECK_INT, 1, 128),
+    TG_RULE("stop", TG_F_STOP, TG_CHECK_STRINGS),
+    TG_RULE("seed", TG_F_SEED, TG_CHECK_INT),
+    TG_RULE("user", TG_F_USER, TG_CHECK_STRING),
+    TG_RULE("model", TG_F_MODEL, TG_CHECK_STRING | TG_CHECK_NOT_NULL),
+    TG_RULE("tools", TG_F_TOOLS, TG_CHECK_ARRAY),
+    TG_RANGE("top_p", TG_F_TOP_P, TG_CHECK_NUMBER, 0, 1),
+    TG_RULE("top_k", TG_F_TOP_K, TG_CHECK_ANY),
+    TG_RULE("min_p", TG_F_MIN_P, TG_CHECK_ANY),
+    TG_RULE("store", TG_F_NONE, TG_CHECK_BOOL),
+    TG_RULE("audio", TG_F_NONE, TG_CHECK_OBJECT),
+    TG_RULE("stream", TG_F_STREAM, TG_CHECK_BOOL),
+    TG_RULE("api_key", TG_F_NONE, TG_CHECK_REFUSED),
+    TG_RULE("messages", TG_F_MESSAGES, TG_CHECK_ARRAY),
+    TG_RULE("metadata", TG_F_METADATA, TG_CHECK_OBJECT),
+    TG_RULE("logprobs", TG_F_LOGPROBS, TG_CHECK_BOOL),
+    TG_RULE("api_base", TG_F_NONE, TG_CHECK_REFUSED),
+    TG_RULE("base_url", TG_F_NONE, TG_CHECK_REFUSED),
+    TG_RULE("functions", TG_F_FUNCTIONS, TG_CHECK_ARRAY),
+    TG_RULE("reasoning", TG_F_REASONING, TG_CHECK_ANY),
+    TG_RANGE("max_tokens", TG_F_MAX_TOKENS, TG_CHECK_INT, 1, 1e15),
+    TG_RULE("logit_bias", TG_F_LOGIT_BIAS, TG_CHECK_OBJECT),
+    TG_RULE("modalities", TG_F_NONE, TG_CHECK_ARRAY),
+    TG_RULE("prediction", TG_F_NONE, TG_CHECK_OBJECT),
+    TG_RANGE("temperature", TG_F_TEMPERATURE, TG_CHECK_NUMBER, 0, 2),
+    TG_RULE("tool_choice", TG_F_TOOL_CHOICE, TG_CHECK_STRING_OR_OBJECT),
+    TG_RANGE("top_logprobs", TG_F_TOP_LOGPROBS, TG_CHECK_INT, 0, 20),
+    TG_RULE("service_tier", TG_F_NONE, TG_CHECK_STRING),
+    TG_RULE("extra_headers", TG_F_NONE, TG_CHECK_REFUSED),
+    TG_RULE("function_call", TG_F_NONE, TG_CHECK_STRING_OR_OBJECT),
+    TG_RULE("stream_options", TG_F_STREAM_OPTIONS, TG_CHECK_OBJECT),
+    TG_RULE("repeat_penalty", TG_F_REPEAT, TG_CHECK_ANY),
+    TG_RULE("response_format", TG_F_RESPONSE_FORMAT, TG_CHECK_OBJECT),
+    TG_RANGE("presence_penalty", TG_F_PRESENCE, TG_CHECK_NUMBER, -2, 2),
+    TG_RULE("reasoning_effort", TG_F_REASONING_EFFORT, TG_CHECK_STRING),
+    TG_RULE("prompt_cache_key", TG_F_NONE, TG_CHECK_STRING),
+    TG_RANGE("frequency_penalty", TG_F_FREQUENCY, TG_CHECK_NUMBER, -2, 2),
+    TG_RULE("repetition_penalty", TG_F_REPETITION, TG_CHECK_ANY),
+    TG_RULE("parallel_tool_calls", TG_F_PARALLEL_TOOL_CALLS, TG_CHECK_BOOL),
+    TG_RANGE("max_completion_tokens", TG_F_MAX_COMPLETION_TOKENS, TG_CHECK_INT, 1, 1e15),
 };
 static const struct tg_field_table table = {rules, TG_ARRAY_LEN(rules), TG_STR_INIT("messages")};
 
@@ -114,20 +105,6 @@ static int check_messages(const struct tg_body *b, struct tg_fail *f)
     return 0;
 }
 
-void tg_openai_fill_call(struct tg_str text, struct tg_body *b, struct tg_call *out)
-{
-    *out = (struct tg_call){
-        .dialect = out->dialect,
-        .body = text,
-        .model = tg_body_str(b, TG_F_MODEL),
-        .stream = tg_body_true(b, TG_F_STREAM),
-        .include_usage = tg_body_include_usage(b),
-        .user = tg_body_str(b, TG_F_USER),
-        .metadata = tg_body_raw(b, TG_F_METADATA),
-        .parsed = b,
-    };
-}
-
 static int open_chat(struct tg_arena *a, const struct tg_http_head *head, struct tg_str text,
                      struct tg_call *out, struct tg_fail *f)
 {
@@ -138,8 +115,7 @@ static int open_chat(struct tg_arena *a, const struct tg_http_head *head, struct
     rc = check_messages(b, f);
     if (rc)
         return rc;
-    tg_openai_fill_call(text, b, out);
-    out->dialect = &tg_dialect_openai_chat;
+    tg_body_fill_call(&tg_dialect_openai_chat, text, b, out);
     return 0;
 }
 
@@ -147,17 +123,7 @@ static int parse_chat(struct tg_arena *a, const struct tg_call *call, struct tg_
                       struct tg_fail *f)
 {
     const struct tg_body *b = call->parsed;
-    struct tg_chat_req req = {
-        .dialect = tg_dialect_openai_chat.name,
-        .model = call->model,
-        .stream = call->stream,
-        .include_usage = call->include_usage,
-        .tool_choice.parallel = -1,
-        .format.strict = -1,
-        .reasoning.budget_tokens = -1,
-        .user = call->user,
-        .metadata = call->metadata,
-    };
+    struct tg_chat_req req = tg_call_request(call);
     int rc = tg_body_sampling(b, &req.sampling, f);
     if (rc)
         return rc;

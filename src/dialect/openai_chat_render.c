@@ -176,8 +176,8 @@ static void stream_arguments(struct tg_openai_render *r, struct tg_openai_choice
 static void stream_delta(struct tg_openai_render *r, struct tg_openai_choice *c,
                          const struct tg_event *ev, struct tg_buf *out)
 {
-    if (ev->delta_kind == TG_DELTA_SIGNATURE) /* has no place in this format */
-        return;
+    if (ev->delta_kind == TG_DELTA_SIGNATURE || ev->delta_kind == TG_DELTA_CITATION)
+        return; /* have no place in this format */
     stream_role(r, c, ev->choice, out);
     open_chunk(r, c, ev->choice, (struct tg_str){NULL, 0}, out);
     switch (ev->delta_kind) {
@@ -197,6 +197,7 @@ static void stream_delta(struct tg_openai_render *r, struct tg_openai_choice *c,
         stream_arguments(r, c, ev, out);
         break;
     case TG_DELTA_SIGNATURE:
+    case TG_DELTA_CITATION:
         break;
     }
     close_chunk(r, ev->logprobs, (struct tg_str){NULL, 0}, out);

@@ -5,44 +5,35 @@
 #include "chat/logprobs.h"
 #include "dialect/openai_priv.h"
 
-#define RULE(lit, id, check)              \
-    {                                     \
-        TG_STR_INIT(lit), id, check, 0, 0 \
-    }
-#define RANGE(lit, id, check, least, most)       \
-    {                                            \
-        TG_STR_INIT(lit), id, check, least, most \
-    }
-
 /* In order of length. */
 static const struct tg_field_rule rules[] = {
-    RANGE("n", TG_F_N, TG_CHECK_INT, 1, 128),
-    RULE("echo", TG_F_ECHO, TG_CHECK_BOOL),
-    RULE("stop", TG_F_STOP, TG_CHECK_STRINGS),
-    RULE("seed", TG_F_SEED, TG_CHECK_INT),
-    RULE("user", TG_F_USER, TG_CHECK_STRING),
-    RULE("model", TG_F_MODEL, TG_CHECK_STRING | TG_CHECK_NOT_NULL),
-    RANGE("top_p", TG_F_TOP_P, TG_CHECK_NUMBER, 0, 1),
-    RULE("top_k", TG_F_TOP_K, TG_CHECK_ANY),
-    RULE("min_p", TG_F_MIN_P, TG_CHECK_ANY),
-    RULE("prompt", TG_F_PROMPT, TG_CHECK_STRING_OR_ARRAY),
-    RULE("suffix", TG_F_SUFFIX, TG_CHECK_STRING),
-    RULE("stream", TG_F_STREAM, TG_CHECK_BOOL),
-    RULE("api_key", TG_F_NONE, TG_CHECK_REFUSED),
-    RANGE("best_of", TG_F_BEST_OF, TG_CHECK_INT, 0, 128),
-    RULE("api_base", TG_F_NONE, TG_CHECK_REFUSED),
-    RULE("base_url", TG_F_NONE, TG_CHECK_REFUSED),
-    RANGE("logprobs", TG_F_LOGPROBS, TG_CHECK_INT, 0, 100),
-    RULE("metadata", TG_F_METADATA, TG_CHECK_OBJECT),
-    RANGE("max_tokens", TG_F_MAX_TOKENS, TG_CHECK_INT, 0, 1e15),
-    RULE("logit_bias", TG_F_LOGIT_BIAS, TG_CHECK_OBJECT),
-    RANGE("temperature", TG_F_TEMPERATURE, TG_CHECK_NUMBER, 0, 2),
-    RULE("extra_headers", TG_F_NONE, TG_CHECK_REFUSED),
-    RULE("stream_options", TG_F_STREAM_OPTIONS, TG_CHECK_OBJECT),
-    RULE("repeat_penalty", TG_F_REPEAT, TG_CHECK_ANY),
-    RANGE("presence_penalty", TG_F_PRESENCE, TG_CHECK_NUMBER, -2, 2),
-    RANGE("frequency_penalty", TG_F_FREQUENCY, TG_CHECK_NUMBER, -2, 2),
-    RULE("repetition_penalty", TG_F_REPETITION, TG_CHECK_ANY),
+    TG_RANGE("n", TG_F_N, TG_CHECK_INT, 1, 128),
+    TG_RULE("echo", TG_F_ECHO, TG_CHECK_BOOL),
+    TG_RULE("stop", TG_F_STOP, TG_CHECK_STRINGS),
+    TG_RULE("seed", TG_F_SEED, TG_CHECK_INT),
+    TG_RULE("user", TG_F_USER, TG_CHECK_STRING),
+    TG_RULE("model", TG_F_MODEL, TG_CHECK_STRING | TG_CHECK_NOT_NULL),
+    TG_RANGE("top_p", TG_F_TOP_P, TG_CHECK_NUMBER, 0, 1),
+    TG_RULE("top_k", TG_F_TOP_K, TG_CHECK_ANY),
+    TG_RULE("min_p", TG_F_MIN_P, TG_CHECK_ANY),
+    TG_RULE("prompt", TG_F_PROMPT, TG_CHECK_STRING_OR_ARRAY),
+    TG_RULE("suffix", TG_F_SUFFIX, TG_CHECK_STRING),
+    TG_RULE("stream", TG_F_STREAM, TG_CHECK_BOOL),
+    TG_RULE("api_key", TG_F_NONE, TG_CHECK_REFUSED),
+    TG_RANGE("best_of", TG_F_BEST_OF, TG_CHECK_INT, 0, 128),
+    TG_RULE("api_base", TG_F_NONE, TG_CHECK_REFUSED),
+    TG_RULE("base_url", TG_F_NONE, TG_CHECK_REFUSED),
+    TG_RANGE("logprobs", TG_F_LOGPROBS, TG_CHECK_INT, 0, 100),
+    TG_RULE("metadata", TG_F_METADATA, TG_CHECK_OBJECT),
+    TG_RANGE("max_tokens", TG_F_MAX_TOKENS, TG_CHECK_INT, 0, 1e15),
+    TG_RULE("logit_bias", TG_F_LOGIT_BIAS, TG_CHECK_OBJECT),
+    TG_RANGE("temperature", TG_F_TEMPERATURE, TG_CHECK_NUMBER, 0, 2),
+    TG_RULE("extra_headers", TG_F_NONE, TG_CHECK_REFUSED),
+    TG_RULE("stream_options", TG_F_STREAM_OPTIONS, TG_CHECK_OBJECT),
+    TG_RULE("repeat_penalty", TG_F_REPEAT, TG_CHECK_ANY),
+    TG_RANGE("presence_penalty", TG_F_PRESENCE, TG_CHECK_NUMBER, -2, 2),
+    TG_RANGE("frequency_penalty", TG_F_FREQUENCY, TG_CHECK_NUMBER, -2, 2),
+    TG_RULE("repetition_penalty", TG_F_REPETITION, TG_CHECK_ANY),
 };
 static const struct tg_field_table table = {rules, TG_ARRAY_LEN(rules), TG_STR_INIT("")};
 
@@ -84,7 +75,7 @@ static int open_completions(struct tg_arena *a, const struct tg_http_head *head,
     rc = check_prompt(b->v[TG_F_PROMPT], f);
     if (rc)
         return rc;
-    tg_openai_fill_call(text, b, out);
+    tg_body_fill_call(&tg_dialect_openai_completions, text, b, out);
     out->dialect = &tg_dialect_openai_completions;
     return 0;
 }
@@ -124,19 +115,9 @@ static int parse_completions(struct tg_arena *a, const struct tg_call *call,
                              struct tg_chat_req *out, struct tg_fail *f)
 {
     const struct tg_body *b = call->parsed;
-    struct tg_chat_req req = {
-        .dialect = tg_dialect_openai_completions.name,
-        .model = call->model,
-        .stream = call->stream,
-        .include_usage = call->include_usage,
-        .is_completion = true,
-        .prompt = one_prompt(b),
-        .tool_choice.parallel = -1,
-        .format.strict = -1,
-        .reasoning.budget_tokens = -1,
-        .user = call->user,
-        .metadata = call->metadata,
-    };
+    struct tg_chat_req req = tg_call_request(call);
+    req.is_completion = true;
+    req.prompt = one_prompt(b);
     int rc = check_translatable(b, f);
     if (!rc)
         rc = tg_body_sampling(b, &req.sampling, f);

@@ -7,9 +7,6 @@
 #include "dialect/body_priv.h"
 #include "dialect/dialect.h"
 
-/* Fills what every dialect's tg_call has alike. */
-void tg_openai_fill_call(struct tg_str text, struct tg_body *b, struct tg_call *out);
-
 /* tg_dialect.splice for a body opened by tg_body_open(): call->parsed is a struct tg_body. */
 int tg_openai_splice(struct tg_arena *a, const struct tg_call *call, struct tg_str upstream_model,
                      bool inject_usage, struct iovec *out_iov, int max_iov, int *out_n,

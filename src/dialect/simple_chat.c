@@ -5,30 +5,21 @@
 #include "dialect/body_priv.h"
 #include "dialect/dialect.h"
 
-#define RULE(lit, id, check)              \
-    {                                     \
-        TG_STR_INIT(lit), id, check, 0, 0 \
-    }
-#define RANGE(lit, id, check, least, most)       \
-    {                                            \
-        TG_STR_INIT(lit), id, check, least, most \
-    }
-
 /* In order of length. */
 static const struct tg_field_rule rules[] = {
-    RULE("user", TG_F_USER, TG_CHECK_STRING),
-    RULE("model", TG_F_MODEL, TG_CHECK_STRING),
-    RULE("system", TG_F_SYSTEM, TG_CHECK_STRING),
-    RULE("stream", TG_F_STREAM, TG_CHECK_BOOL),
-    RULE("api_key", TG_F_NONE, TG_CHECK_REFUSED),
-    RULE("user_id", TG_F_USER, TG_CHECK_STRING),
-    RULE("message", TG_F_MESSAGE, TG_CHECK_STRING),
-    RULE("api_base", TG_F_NONE, TG_CHECK_REFUSED),
-    RULE("base_url", TG_F_NONE, TG_CHECK_REFUSED),
-    RULE("metadata", TG_F_METADATA, TG_CHECK_OBJECT),
-    RANGE("max_tokens", TG_F_MAX_TOKENS, TG_CHECK_INT, 1, 1e15),
-    RANGE("temperature", TG_F_TEMPERATURE, TG_CHECK_NUMBER, 0, 2),
-    RULE("extra_headers", TG_F_NONE, TG_CHECK_REFUSED),
+    TG_RULE("user", TG_F_USER, TG_CHECK_STRING),
+    TG_RULE("model", TG_F_MODEL, TG_CHECK_STRING),
+    TG_RULE("system", TG_F_SYSTEM, TG_CHECK_STRING),
+    TG_RULE("stream", TG_F_STREAM, TG_CHECK_BOOL),
+    TG_RULE("api_key", TG_F_NONE, TG_CHECK_REFUSED),
+    TG_RULE("user_id", TG_F_USER, TG_CHECK_STRING),
+    TG_RULE("message", TG_F_MESSAGE, TG_CHECK_STRING),
+    TG_RULE("api_base", TG_F_NONE, TG_CHECK_REFUSED),
+    TG_RULE("base_url", TG_F_NONE, TG_CHECK_REFUSED),
+    TG_RULE("metadata", TG_F_METADATA, TG_CHECK_OBJECT),
+    TG_RANGE("max_tokens", TG_F_MAX_TOKENS, TG_CHECK_INT, 1, 1e15),
+    TG_RANGE("temperature", TG_F_TEMPERATURE, TG_CHECK_NUMBER, 0, 2),
+    TG_RULE("extra_headers", TG_F_NONE, TG_CHECK_REFUSED),
 };
 static const struct tg_field_table table = {rules, TG_ARRAY_LEN(rules), TG_STR_INIT("")};
 
@@ -104,15 +95,7 @@ static int parse_simple(struct tg_arena *a, const struct tg_call *call, struct t
                         struct tg_fail *f)
 {
     const struct tg_body *b = call->parsed;
-    struct tg_chat_req req = {
-        .dialect = tg_dialect_simple_chat.name,
-        .model = call->model,
-        .tool_choice.parallel = -1,
-        .format.strict = -1,
-        .reasoning.budget_tokens = -1,
-        .user = call->user,
-        .metadata = call->metadata,
-    };
+    struct tg_chat_req req = tg_call_request(call);
     int rc = tg_body_sampling(b, &req.sampling, f);
     if (!rc)
         rc =

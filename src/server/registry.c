@@ -15,17 +15,19 @@ const struct tg_registry tg_server_registry = {
     .n_dialects = TG_ARRAY_LEN(dialects),
 };
 
+static const struct tg_adapter *const openai[] = {&tg_adapter_openai, NULL};
+
 void tg_server_install_backends(struct tg_runtime *rt)
 {
     static const struct {
         enum tg_backend_kind kind;
         const struct tg_backend_ops *ops;
-        const struct tg_adapter *adapter;
+        const struct tg_adapter *const *adapters;
     } table[] = {
-        {TG_BACKEND_OPENAI, &tg_backend_http_ops, &tg_adapter_openai},
-        {TG_BACKEND_OPENAI_COMPATIBLE, &tg_backend_http_ops, &tg_adapter_openai},
+        {TG_BACKEND_OPENAI, &tg_backend_http_ops, openai},
+        {TG_BACKEND_OPENAI_COMPATIBLE, &tg_backend_http_ops, openai},
         {TG_BACKEND_MOCK, &tg_backend_mock_ops, NULL},
     };
     for (size_t i = 0; i < TG_ARRAY_LEN(table); i++)
-        tg_runtime_set_backend(rt, table[i].kind, table[i].ops, NULL, table[i].adapter);
+        tg_runtime_set_backend(rt, table[i].kind, table[i].ops, NULL, table[i].adapters);
 }

@@ -94,37 +94,6 @@ static void page_models(struct page *p)
         fail_with(p, TG_E_NOMEM, "out of memory");
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Percent-decoding that keeps '/', escaped or not: names of models hold slashes. */
-static int decode_id(struct tg_arena *a, struct tg_str raw, struct tg_str *out)
-{
-    char *text = tg_arena_alloc(a, raw.n + 1);
-    size_t n = 0;
-    if (!text)
-        return TG_E_NOMEM;
-    for (size_t i = 0; i < raw.n; i++) {
-        char c = raw.p[i];
-        if (c == '%') {
-            int high = i + 2 <= raw.n - 1 ? hex_digit(raw.p[i + 1]) : -1;
-            int low = i + 2 <= raw.n - 1 ? hex_digit(raw.p[i + 2]) : -1;
-            c = (char)(high * 16 + low);
-            if (high < 0 || low < 0 || c == 0)
-                return TG_E_BAD_REQUEST;
-            i += 2;
-        }
-        text[n++] = c;
-    }
-    *out = tg_str_make(text, n);
-    return 0;
-}
-
 /* POST /v1/models/{id}/load and /unload. */
 static void page_model_command(struct page *p)
 {
@@ -133,7 +102,7 @@ static void page_model_command(struct page *p)
     struct tg_fail f;
     rest.n -= load ? sizeof "/load" - 1 : sizeof "/unload" - 1;
     tg_fail_clear(&f);
-    if (decode_id(&p->req->arena, rest, &id) < 0) {
+    if (tg_path_decode(&p->req->arena, rest, &id) < 0) {
         fail_with(p, TG_E_BAD_REQUEST, "malformed percent-encoding in the model's name");
         return;
     }
@@ -156,7 +125,7 @@ static void page_model(struct page *p)
     struct tg_fail f;
     struct tg_str id;
     tg_fail_clear(&f);
-    if (decode_id(&p->req->arena, tg_str_from(p->path, sizeof "/v1/models/" - 1), &id) < 0) {
+    if (tg_path_decode(&p->req->arena, tg_str_from(p->path, sizeof "/v1/models/" - 1), &id) < 0) {
         fail_with(p, TG_E_BAD_REQUEST, "malformed percent-encoding in the model's name");
         return;
     }

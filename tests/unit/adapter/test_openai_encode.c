@@ -30,6 +30,7 @@ static int teardown(void **state)
 static struct tg_chat_req foreign(struct tg_message *m, size_t n)
 {
     return (struct tg_chat_req){.dialect = "anthropic",
+                                .wire = TG_WIRE_ANTHROPIC_MESSAGES,
                                 .messages = m,
                                 .n_messages = n,
                                 .tool_choice.parallel = -1,
@@ -234,6 +235,7 @@ static void completions(void **state)
 {
     struct tg_chat_req req = foreign(NULL, 0);
     req.dialect = "openai_completions";
+    req.wire = TG_WIRE_OPENAI_COMPLETIONS;
     req.is_completion = true;
     req.prompt = TG_STR("a\nb");
     req.extra.members = TG_STR("\"suffix\" : \"s\"");
@@ -247,6 +249,7 @@ static void completions(void **state)
     assert_str(out.body, "{\"model\":\"up\",\"prompt\":\"a\\nb\",\"logprobs\":4,\"metadata\":{},"
                          "\"suffix\" : \"s\"}");
     req.dialect = "generate";
+    req.wire = TG_WIRE_NONE;
     assert_int_equal(encode(&req), 0);
     assert_lacks(out.body, "suffix");
 }
@@ -259,10 +262,15 @@ static struct tg_str header(const char *name)
     return tg_http_head_get(&head, tg_str_c(name));
 }
 
+static int pass(enum tg_wire_format format, bool stream)
+{
+    struct tg_pass p = {.format = format, .stream = stream};
+    return tg_adapter_openai.encode_pass(&arena, &p, &target, &out);
+}
+
 static void heads(void **state)
 {
-    assert_int_equal(
-        tg_adapter_openai.encode_pass(&arena, TG_WIRE_OPENAI_CHAT, true, &target, &out), 0);
+    assert_int_equal(pass(TG_WIRE_OPENAI_CHAT, true), 0);
     assert_int_equal(out.method, TG_HTTP_POST);
     assert_str(out.path, "/v1/chat/completions");
     assert_str(header("Content-Type"), "application/json");
@@ -271,14 +279,12 @@ static void heads(void **state)
     assert_int_equal(out.body.n, 0);
     target.credential = TG_STR("secret");
     target.base_path = TG_STR("/openai/v1//");
-    assert_int_equal(
-        tg_adapter_openai.encode_pass(&arena, TG_WIRE_OPENAI_COMPLETIONS, false, &target, &out), 0);
+    assert_int_equal(pass(TG_WIRE_OPENAI_COMPLETIONS, false), 0);
     assert_str(out.path, "/openai/v1/completions");
     assert_str(header("Accept"), "application/json");
     assert_str(header("Authorization"), "Bearer secret");
     target.base_path = TG_STR("");
-    assert_int_equal(
-        tg_adapter_openai.encode_pass(&arena, TG_WIRE_OPENAI_CHAT, false, &target, &out), 0);
+    assert_int_equal(pass(TG_WIRE_OPENAI_CHAT, false), 0);
     assert_str(out.path, "/chat/completions");
 }
 

@@ -1,0 +1,294 @@
+#include "chat/fidelity.h"
+
+#include "base/arena.h"
+#include "base/assert.h"
+#include "json/json.h"
+
+#define MAX_NAMED      16
+#define MAX_NAME_BYTES 64
+
+static const char *const names[TG_FEATURE_COUNT] = {
+#define X(id, name, what) name,
+    TG_FEATURES(X)
+#undef X
+};
+static const char *const whats[TG_FEATURE_COUNT] = {
+#define X(id, name, what) what,
+    TG_FEATURES(X)
+#undef X
+};
+
+const char *tg_feature_name(enum tg_feature f)
+{
+    TG_REQUIRE((size_t)f < TG_FEATURE_COUNT);
+    return names[f];
+}
+
+const char *tg_feature_what(enum tg_feature f)
+{
+    TG_REQUIRE((size_t)f < TG_FEATURE_COUNT);
+    return whats[f];
+}
+
+const char *tg_fidelity_name(enum tg_fidelity f)
+{
+    static const char *const text[] = {"unset", "native", "emulated", "dropped", "refused"};
+    TG_REQUIRE((size_t)f < TG_ARRAY_LEN(text));
+    return text[f];
+}
+
+/* ---- what a request uses ---- */
+
+#define BIT(id) TG_FEATURE_BIT(id)
+
+static uint64_t media_features(const struct tg_part *p)
+{
+    static const uint64_t of[3][3] = {
+        {BIT(IMAGE), BIT(IMAGE_URL), BIT(IMAGE_FILE)},
+        {BIT(DOCUMENT), BIT(DOCUMENT_URL), BIT(DOCUMENT_FILE)},
+        {BIT(AUDIO), BIT(AUDIO), BIT(AUDIO)},
+    };
+    uint64_t bits = of[p->kind - TG_PART_IMAGE][p->media.source];
+    return p->kind == TG_PART_IMAGE && p->media.detail.n ? bits | BIT(IMAGE_DETAIL) : bits;
+}
+
+static uint64_t opaque_features(const struct tg_part *p)
+{
+    switch (p->opaque) {
+    case TG_OPAQUE_NONE:
+        return p->kind == TG_PART_REASONING ? BIT(REASONING) : 0;
+    case TG_OPAQUE_SIGNED:
+    case TG_OPAQUE_REDACTED:
+        return BIT(SIGNED);
+    case TG_OPAQUE_ENCRYPTED:
+        return BIT(ENCRYPTED);
+    case TG_OPAQUE_THOUGHT:
+        return BIT(THOUGHT);
+    }
+    TG_UNREACHABLE();
+}
+
+static uint64_t result_features(const struct tg_part *p)
+{
+    uint64_t bits = p->is_error ? BIT(RESULT_ERROR) : 0;
+    for (size_t i = 0; i < p->n_parts; i++) {
+        const struct tg_part *inner = &p->parts[i];
+        if (inner->kind == TG_PART_IMAGE || inner->kind == TG_PART_DOCUMENT)
+            bits |= BIT(RESULT_MEDIA) | media_features(inner);
+        if (inner->kind == TG_PART_RAW)
+            bits |= BIT(RAW_PART);
+        if (inner->cache_hint.n)
+            bits |= BIT(CACHE_HINT);
+    }
+    return bits;
+}
+
+static uint64_t part_features(const struct tg_part *p)
+{
+    uint64_t bits = p->cache_hint.n ? BIT(CACHE_HINT) : 0;
+    switch (p->kind) {
+    case TG_PART_TEXT:
+    case TG_PART_TOOL_CALL:
+    case TG_PART_REASONING:
+        return bits | opaque_features(p);
+    case TG_PART_IMAGE:
+    case TG_PART_DOCUMENT:
+    case TG_PART_AUDIO:
+        return bits | media_features(p);
+    case TG_PART_TOOL_RESULT:
+        return bits | result_features(p);
+    case TG_PART_REFUSAL:
+        return bits | BIT(REFUSAL);
+    case TG_PART_RAW:
+        return bits | BIT(RAW_PART);
+    }
+    TG_UNREACHABLE();
+}
+
+static uint64_t message_features(const struct tg_message *m)
+{
+    uint64_t bits = m->name.n ? BIT(NAME) : 0;
+    if (m->role == TG_ROLE_SYSTEM)
+        bits |= BIT(SYSTEM);
+    if (m->role == TG_ROLE_DEVELOPER)
+        bits |= BIT(DEVELOPER);
+    for (size_t i = 0; i < m->n_parts; i++)
+        bits |= part_features(&m->parts[i]);
+    return bits;
+}
+
+static uint64_t sampling_features(const struct tg_sampling *s)
+{
+    static const uint64_t of[] = {
+        BIT(TEMPERATURE), BIT(TOP_P),      BIT(TOP_K),      BIT(MIN_P), BIT(PRESENCE),
+        BIT(FREQUENCY),   BIT(REPETITION), BIT(MAX_TOKENS), BIT(SEED),
+    };
+    uint64_t bits = 0;
+    for (size_t i = 0; i < TG_ARRAY_LEN(of); i++) {
+        if (s->has & 1u << i)
+            bits |= of[i];
+    }
+    if (s->has & TG_HAS_N && s->n > 1)
+        bits |= BIT(N);
+    if (s->has & TG_HAS_LOGPROBS && s->logprobs)
+        bits |= BIT(LOGPROBS);
+    if (s->has & TG_HAS_TOP_LOGPROBS && s->top_logprobs > 0)
+        bits |= BIT(TOP_LOGPROBS);
+    if (s->n_stops)
+        bits |= BIT(STOP);
+    return s->logit_bias.n ? bits | BIT(LOGIT_BIAS) : bits;
+}
+
+static uint64_t tool_features(const struct tg_chat_req *r)
+{
+    static const uint64_t of_choice[] = {
+        [TG_TOOL_CHOICE_UNSET] = 0,
+        [TG_TOOL_CHOICE_AUTO] = BIT(TOOL_CHOICE),
+        [TG_TOOL_CHOICE_NONE] = BIT(TOOL_CHOICE),
+        [TG_TOOL_CHOICE_REQUIRED] = BIT(TOOL_REQUIRED),
+        [TG_TOOL_CHOICE_NAMED] = BIT(TOOL_NAMED),
+        [TG_TOOL_CHOICE_RAW] = BIT(TOOL_CHOICE_RAW),
+    };
+    uint64_t bits = of_choice[r->tool_choice.kind];
+    if (r->tool_choice.parallel >= 0)
+        bits |= BIT(PARALLEL);
+    for (size_t i = 0; i < r->n_tools; i++) {
+        bits |= r->tools[i].is_function ? BIT(TOOLS) : BIT(TOOL_TYPES);
+        if (r->tools[i].strict > 0)
+            bits |= BIT(TOOL_STRICT);
+    }
+    return bits;
+}
+
+static uint64_t option_features(const struct tg_chat_req *r)
+{
+    uint64_t bits = 0;
+    if (r->format.kind == TG_FORMAT_JSON)
+        bits |= BIT(JSON_OBJECT);
+    if (r->format.kind == TG_FORMAT_SCHEMA)
+        bits |= BIT(JSON_SCHEMA);
+    if (r->reasoning.effort.n)
+        bits |= BIT(EFFORT);
+    if (r->reasoning.budget_tokens >= 0 || r->reasoning.adaptive)
+        bits |= BIT(BUDGET);
+    if (r->reasoning.show >= 0 || r->reasoning.summary.n)
+        bits |= BIT(SHOW);
+    if (r->service_tier.n)
+        bits |= BIT(SERVICE_TIER);
+    if (r->user.n)
+        bits |= BIT(USER);
+    if (r->metadata.n)
+        bits |= BIT(METADATA);
+    if (r->is_completion)
+        bits |= BIT(PROMPT);
+    return r->extra.members.n ? bits | BIT(EXTRA) : bits;
+}
+
+static uint64_t input_features(const struct tg_chat_req *r)
+{
+    const struct tg_inputs *in = &r->inputs;
+    uint64_t bits = 0;
+    if (r->task != TG_TASK_EMBED)
+        return 0;
+    if (in->dimensions >= 0)
+        bits |= BIT(DIMENSIONS);
+    if (in->base64)
+        bits |= BIT(BASE64);
+    if (in->purpose.n)
+        bits |= BIT(INPUT_TYPE);
+    for (size_t i = 0; i < in->n; i++) {
+        if (in->raw && in->raw[i].n && in->raw[i].p[0] == '[')
+            bits |= BIT(INPUT_TOKENS);
+    }
+    return bits;
+}
+
+uint64_t tg_features_of(const struct tg_chat_req *r)
+{
+    uint64_t bits =
+        sampling_features(&r->sampling) | tool_features(r) | option_features(r) | input_features(r);
+    for (size_t i = 0; i < r->n_messages; i++)
+        bits |= message_features(&r->messages[i]);
+    return bits;
+}
+
+uint64_t tg_features_with(uint64_t used, const uint8_t *row, enum tg_fidelity f)
+{
+    uint64_t bits = 0;
+    for (uint64_t left = used; left; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctzll(left);
+        if (row[i] == f)
+            bits |= 1ull << i;
+    }
+    return bits;
+}
+
+/* ---- saying so ---- */
+
+/* Names are a client's text on its way into a header: anything but a plain word is left out. */
+static bool is_word(struct tg_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '_' || c == '-' || c == '.';
+        if (!plain)
+            return false;
+    }
+    return s.n > 0 && s.n <= MAX_NAME_BYTES;
+}
+
+/* "extra.foo,extra.bar", or "extra" when no member can be named. */
+static void write_extra(const struct tg_chat_req *req, struct tg_buf *out)
+{
+    struct tg_arena a;
+    struct tg_buf text;
+    struct tg_json_doc *doc;
+    unsigned n = 0;
+    tg_arena_init(&a, 1024, SIZE_MAX / 4);
+    tg_buf_init(&text, SIZE_MAX / 4);
+    tg_buf_char(&text, '{');
+    tg_buf_str_add(&text, req->extra.members);
+    tg_buf_char(&text, '}');
+    if (tg_buf_ok(&text) && tg_json_parse(&a, tg_buf_str(&text), NULL, &doc, NULL) == 0) {
+        struct tg_json_iter it = tg_json_iter(tg_json_root(doc));
+        while (n < MAX_NAMED && tg_json_next(&it)) {
+            if (!is_word(it.name))
+                continue;
+            tg_buf_str_add(out, n ? TG_STR(",extra.") : TG_STR("extra."));
+            tg_buf_str_add(out, it.name);
+            n++;
+        }
+    }
+    if (!n)
+        tg_buf_lit(out, "extra");
+    tg_buf_fini(&text);
+    tg_arena_fini(&a);
+}
+
+static void write_set(const char *word, uint64_t bits, const struct tg_chat_req *req,
+                      struct tg_buf *out)
+{
+    bool first = true;
+    tg_buf_printf(out, "%s=", word);
+    for (; bits; bits &= bits - 1, first = false) {
+        enum tg_feature f = (enum tg_feature)__builtin_ctzll(bits);
+        if (!first)
+            tg_buf_char(out, ',');
+        if (f == TG_FEATURE_EXTRA && req)
+            write_extra(req, out);
+        else
+            tg_buf_str_add(out, tg_str_c(names[f]));
+    }
+}
+
+void tg_fidelity_write(uint64_t dropped, uint64_t emulated, const struct tg_chat_req *req,
+                       struct tg_buf *out)
+{
+    if (dropped)
+        write_set("dropped", dropped, req, out);
+    if (dropped && emulated)
+        tg_buf_lit(out, "; ");
+    if (emulated)
+        write_set("emulated", emulated, req, out);
+}
