@@ -70,6 +70,7 @@ int tg_config_write_docs(struct tg_buf *out)
                     "| setting | default | value | meaning |\n|---|---|---|---|\n");
     for (size_t i = 0; i < tg_conf_model_table.n; i++)
         table_row(out, &tg_conf_model_table.rows[i], false);
+    tg_conf_provider_docs(out);
     return tg_buf_ok(out) ? 0 : TG_E_FULL;
 }
 

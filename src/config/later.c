@@ -24,9 +24,6 @@ static const struct later later_vars[] = {
      "the response cache is not available in this version; this variable is not used"},
     {"COST_PER_TOKEN_", true, TG_CONFIG_WARNING,
      "prices by environment are not available in this version; use models.<name>.prices"},
-    {"ANTHROPIC_API_KEY", false, TG_CONFIG_WARNING,
-     "backend_type anthropic is not available in this version; only a ${…} in the configuration "
-     "file uses this variable"},
 };
 
 static const struct later later_keys[] = {

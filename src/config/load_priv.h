@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/compiler.h"
 #include "base/str.h"
@@ -79,6 +80,7 @@ struct tg_conf_model_def {
     const struct tg_secret *proxy;
     struct tg_str api_key_env;
     struct tg_str api_key_file;
+    struct tg_str service_account_file;
     bool passthrough;            /* an empty model_name is meant: the client's name is passed on */
     struct tg_str missing;       /* first unset variable; its setting was left out */
     struct tg_conf_origin where; /* of the model's name */
@@ -179,6 +181,32 @@ int tg_conf_walk(struct tg_conf_load *l, const struct tg_conf_table *t, void *ba
                  struct tg_conf_origin *origins, struct tg_conf_model_def *def, const char *shown,
                  const struct tg_conf_node *map) TG_WARN_UNUSED;
 
+/* ---- provider.c, credential.c, google.c ---- */
+/* What is known of a kind of backend before anything was written about a model. */
+struct tg_conf_kind {
+    enum tg_backend_kind kind;
+    unsigned flags;               /* which rows of the table it looks at: TG_CF_HTTP … */
+    const char *base_url;         /* may hold "{region}"; NULL: has to be given */
+    const char *url_env[3];       /* variables with another; the first that is set counts */
+    const char *key_env[3];       /* variables with a credential */
+    bool key_optional;            /* always */
+    bool own_url_no_key;          /* when base_url was given */
+    const char *suffixes[4];      /* ends of a base URL's path that the adapter writes itself */
+    const char *version;          /* default of api_version */
+    const char *key_header;       /* that the adapter writes the key to, lower case */
+    enum tg_provider_api apis[3]; /* that it has; the first is the default */
+};
+const struct tg_conf_kind *tg_conf_kind_find(uint32_t backend); /* never NULL */
+/* Region, project, version, API and base URL of an HTTP target. */
+int tg_conf_provider_finish(struct tg_conf_load *l, struct tg_conf_model_def *d) TG_WARN_UNUSED;
+/* The table of providers for docs/configuration.md. */
+void tg_conf_provider_docs(struct tg_buf *out);
+/* The target's credential, or why it has none. */
+int tg_conf_credential_finish(struct tg_conf_load *l, struct tg_conf_model_def *d) TG_WARN_UNUSED;
+/* Reads Google's key file at `path`; problems are reported at `where` under `key`. */
+int tg_conf_google_read(struct tg_conf_load *l, struct tg_conf_model_def *d, struct tg_str path,
+                        const struct tg_conf_origin *where, struct tg_str key) TG_WARN_UNUSED;
+
 /* ---- model.c, target.c, build.c, route_build.c, check.c ---- */
 /* `models` is the file's node or NULL. */
 int tg_conf_models_read(struct tg_conf_load *l, const struct tg_conf_node *models) TG_WARN_UNUSED;
@@ -196,6 +224,10 @@ bool tg_conf_model_has(const struct tg_conf_model_def *def, const char *row_key)
 void tg_conf_check_settings(struct tg_conf_load *l); /* across settings */
 /* Finishes targets: defaults, credentials, proxies, and whether they can be used at all. */
 int tg_conf_targets_finish(struct tg_conf_load *l) TG_WARN_UNUSED;
+/* Makes a target unusable, for the first reason given. */
+void tg_conf_unavailable(struct tg_conf_load *l, struct tg_conf_model_def *d, struct tg_str why);
+void tg_conf_variable_not_set(struct tg_conf_load *l, struct tg_conf_model_def *d,
+                              struct tg_str name);
 /* Models, targets, routes and the default model of the snapshot. */
 int tg_conf_snapshot_build(struct tg_conf_load *l) TG_WARN_UNUSED;
 int tg_conf_routes_build(struct tg_conf_load *l) TG_WARN_UNUSED;

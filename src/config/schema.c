@@ -36,16 +36,25 @@ static const struct tg_conf_word devices[] = {
 static const struct tg_conf_word backends[] = {
     {"openai", TG_BACKEND_OPENAI, false},
     {"openai_compatible", TG_BACKEND_OPENAI_COMPATIBLE, false},
+    {"anthropic", TG_BACKEND_ANTHROPIC, false},
+    {"gemini", TG_BACKEND_GEMINI, false},
+    {"huggingface", TG_BACKEND_HUGGINGFACE, false},
+    {"azure_openai", TG_BACKEND_AZURE_OPENAI, false},
+    {"bedrock", TG_BACKEND_BEDROCK, false},
+    {"vertex", TG_BACKEND_VERTEX, false},
+    {"cohere", TG_BACKEND_COHERE, false},
+    {"ollama", TG_BACKEND_OLLAMA, false},
     {"local", TG_BACKEND_LOCAL, false},
     {"mock", TG_BACKEND_MOCK, false},
-    {"anthropic", -1, true},
-    {"gemini", -1, true},
-    {"huggingface", -1, true},
-    {"azure_openai", -1, true},
-    {"bedrock", -1, true},
-    {"vertex", -1, true},
-    {"cohere", -1, true},
-    {"ollama", -1, true},
+    {NULL, 0, false},
+};
+static const struct tg_conf_word apis[] = {
+    {"chat", TG_API_CHAT, false},
+    {"responses", TG_API_RESPONSES, false},
+    {"messages", TG_API_MESSAGES, false},
+    {"generate_content", TG_API_GENERATE_CONTENT, false},
+    {"converse", TG_API_CONVERSE, false},
+    {"invoke", TG_API_INVOKE, false},
     {NULL, 0, false},
 };
 static const struct tg_conf_word tiers[] = {
@@ -65,7 +74,7 @@ static const struct tg_conf_word mock_faults[] = {
 };
 
 /* Rows that stand both globally (P = "upstream.") and in each model (P = ""). */
-#define UPSTREAM_ROWS(P, FLAGS, S, M)                                                              \
+#define UPSTREAM_ROWS(P, FLAGS, WIRE, S, M)                                                        \
     ROW(P "timeouts.connect", TG_CT_DURATION, FLAGS, S, M.connect_timeout_ms, 1, HOUR, "5s", NULL, \
         NULL, NULL, "Getting a connection: waiting for one, DNS, TCP and TLS together."),          \
         ROW(P "timeouts.first_byte", TG_CT_DURATION, FLAGS, S, M.first_byte_timeout_ms, 1, DAY,    \
@@ -82,8 +91,8 @@ static const struct tg_conf_word mock_faults[] = {
             NULL, NULL, NULL, "Bytes of one answer; longer ones fail as upstream_too_large."),     \
         ROW(P "max_event", TG_CT_BYTES, FLAGS, S, M.max_event_bytes, KIB, 256 * MIB, "4MiB", NULL, \
             NULL, NULL, "Bytes of one server-sent event of an answer."),                           \
-        ROW(P "stream_usage", TG_CT_BOOL, FLAGS, S, M.stream_usage, 0, 1, "true", NULL, NULL,      \
-            NULL, "Ask for token counts in streams (stream_options.include_usage)."),              \
+        ROW(P "stream_usage", TG_CT_BOOL, WIRE, S, M.stream_usage, 0, 1, "true", NULL, NULL, NULL, \
+            "Ask for token counts in streams (stream_options.include_usage)."),                    \
         ROW(P "ca_file", TG_CT_PATH, FLAGS, S, M.ca_file, 1, 4096, NULL, "the system's", NULL,     \
             NULL, "PEM file of the certificates to trust.")
 
@@ -179,7 +188,7 @@ static const struct tg_conf_row global_rows[] = {
         NULL, "OPENAI_BASE_URL", NULL,
         "Base URL of backend_type openai where a model has none of its own."),
 
-    UPSTREAM_ROWS("upstream.", 0, RAW, UPSTREAM),
+    UPSTREAM_ROWS("upstream.", 0, 0, RAW, UPSTREAM),
     ROW("upstream.proxy", TG_CT_SECRET, 0, RAW, proxy, 1, 2048, NULL, "HTTPS_PROXY, HTTP_PROXY",
         NULL, NULL, "HTTP proxy to reach providers through, or `none`."),
 
@@ -220,27 +229,64 @@ static const struct tg_conf_row global_rows[] = {
     ENGINE_ROWS("engine.", 0, RAW, ENGINE),
 };
 
-#define DEF struct tg_conf_model_def
-#define ALL TG_CF_FILE_ONLY
-#define WEB (TG_CF_FILE_ONLY | TG_CF_HTTP)
-#define MCK (TG_CF_FILE_ONLY | TG_CF_MOCK)
+#define DEF      struct tg_conf_model_def
+#define ALL      TG_CF_FILE_ONLY
+#define WEB      (TG_CF_FILE_ONLY | TG_CF_HTTP)
+#define MCK      (TG_CF_FILE_ONLY | TG_CF_MOCK)
+#define AWS      (TG_CF_FILE_ONLY | TG_CF_AWS)
+#define GGL      (TG_CF_FILE_ONLY | TG_CF_GOOGLE)
+#define PROVIDER target.provider
+#define AWS_KEYS PROVIDER.credential.aws
 
 static const struct tg_conf_row model_rows[] = {
     ROW("display_name", TG_CT_STR, ALL, DEF, model.display_name, 1, 200, NULL, "the model's name",
         NULL, NULL, "Name for people, shown by /v1/models."),
     ROW("backend_type", TG_CT_ENUM, ALL, DEF, backend, 0, 0, NULL, "required", NULL, backends,
         "What serves the model."),
-    ROW("base_url", TG_CT_URL, WEB, DEF, target.url, 1, 2048, NULL,
-        "`openai.base_url` for openai, else required", NULL, NULL,
-        "Where the API begins, such as `https://api.openai.com/v1`."),
+    ROW("base_url", TG_CT_URL, WEB, DEF, target.url, 1, 2048, NULL, "the provider's, see below",
+        NULL, NULL, "Where the API begins, such as `https://api.openai.com/v1`."),
     ROW("model_name", TG_CT_STR, ALL, DEF, target.model_name, 1, 4096, NULL, "the model's name",
         NULL, NULL, "The backend's name for the model; for local: the GGUF file, or `builtin`."),
-    ROW("api_key", TG_CT_SECRET, WEB, DEF, api_key, 1, 4096, NULL, "`openai.api_key` for openai",
+    ROW("provider", TG_CT_STR, (TG_CF_FILE_ONLY | TG_CF_COMPATIBLE), DEF, PROVIDER.provider, 1, 32,
+        NULL, "by the host in base_url", NULL, NULL,
+        "Whose peculiarities to allow for, such as `groq`, `mistral` or `deepseek`."),
+    ROW("api", TG_CT_ENUM, WEB, DEF, PROVIDER.api, 0, 0, NULL, "the provider's, see below", NULL,
+        apis, "Which of the provider's APIs to speak when a request is translated."),
+    ROW("api_version", TG_CT_STR, (TG_CF_FILE_ONLY | TG_CF_VERSIONED), DEF, PROVIDER.api_version, 1,
+        64, NULL, "the provider's, see below", NULL, NULL,
+        "Version of that API: azure_openai's `api-version` (`v1` for the API without), anthropic's "
+        "`anthropic-version`, gemini's and vertex's path."),
+    ROW("region", TG_CT_STR, (TG_CF_FILE_ONLY | TG_CF_AWS | TG_CF_GOOGLE), DEF, PROVIDER.region, 1,
+        64, NULL,
+        "bedrock: `AWS_REGION` or `AWS_DEFAULT_REGION`; vertex: `GOOGLE_CLOUD_LOCATION`, `global`",
+        NULL, NULL, "Where bedrock or vertex runs, such as `us-east-1`."),
+    ROW("project", TG_CT_STR, GGL, DEF, PROVIDER.project, 1, 128, NULL,
+        "`GOOGLE_CLOUD_PROJECT`, or the key file's", NULL, NULL,
+        "vertex: the Google Cloud project."),
+    ROW("strict", TG_CT_BOOL, ALL, DEF, PROVIDER.strict, 0, 1, "false", NULL, NULL, NULL,
+        "Refuse requests that would lose something in translation, naming the field."),
+    ROW("api_key", TG_CT_SECRET, WEB, DEF, api_key, 1, 8192, NULL, "the provider's, see below",
         NULL, NULL, "Credential, best as `${VARIABLE}`."),
     ROW("api_key_env", TG_CT_STR, WEB, DEF, api_key_env, 1, 128, NULL, NULL, NULL, NULL,
         "Environment variable that holds the credential."),
     ROW("api_key_file", TG_CT_PATH, WEB, DEF, api_key_file, 1, 4096, NULL, NULL, NULL, NULL,
-        "File that holds the credential."),
+        "File that holds the credential; read again when it changes, without a restart."),
+    ROW("api_key_command", TG_CT_STR, WEB, DEF, PROVIDER.credential.command, 1, 4096, NULL, NULL,
+        NULL, NULL,
+        "Command that prints the credential, run by `/bin/sh -c` when the first request needs it "
+        "and then every `api_key_refresh`; for bedrock also one that prints the JSON of AWS's "
+        "`credential_process`."),
+    ROW("api_key_refresh", TG_CT_DURATION, WEB, DEF, PROVIDER.credential.refresh_ms, SEC, DAY, "5m",
+        NULL, NULL, NULL, "How old the answer of `api_key_command` or `api_key_file` may get."),
+    ROW("aws_access_key_id", TG_CT_SECRET, AWS, DEF, AWS_KEYS.access_key_id, 1, 256, NULL,
+        "`AWS_ACCESS_KEY_ID`", NULL, NULL, "bedrock: signs requests, where there is no `api_key`."),
+    ROW("aws_secret_access_key", TG_CT_SECRET, AWS, DEF, AWS_KEYS.secret_access_key, 1, 256, NULL,
+        "`AWS_SECRET_ACCESS_KEY`", NULL, NULL, "bedrock: belongs to `aws_access_key_id`."),
+    ROW("aws_session_token", TG_CT_SECRET, AWS, DEF, AWS_KEYS.session_token, 1, 8192, NULL,
+        "`AWS_SESSION_TOKEN`", NULL, NULL, "bedrock: belongs to temporary keys."),
+    ROW("service_account_file", TG_CT_PATH, GGL, DEF, service_account_file, 1, 4096, NULL,
+        "`GOOGLE_APPLICATION_CREDENTIALS`", NULL, NULL,
+        "vertex: Google's JSON file of a service account's key, or of a user's own credential."),
     ROW("max_tokens", TG_CT_COUNT, ALL, DEF, model.max_tokens, 1, 1000000000, NULL, "unknown", NULL,
         NULL, "Most output tokens of one request."),
     ROW("context_length", TG_CT_COUNT, ALL, DEF, model.context_length, 1, 1000000000, NULL,
@@ -257,7 +303,8 @@ static const struct tg_conf_row model_rows[] = {
         "unknown", NULL, NULL, "USD per million output tokens."),
     ROW("headers", TG_CT_HEADERS, WEB, DEF, target.headers, 0, 32, NULL, "none", NULL, NULL,
         "Extra request headers, a map of names to values."),
-    UPSTREAM_ROWS("", (WEB | TG_CF_INHERIT), DEF, target.upstream),
+    UPSTREAM_ROWS("", (WEB | TG_CF_INHERIT), (TG_CF_FILE_ONLY | TG_CF_INHERIT | TG_CF_OPENAI_WIRE),
+                  DEF, target.upstream),
     ROW("proxy", TG_CT_SECRET, (WEB | TG_CF_INHERIT), DEF, proxy, 1, 2048, NULL, "`upstream.proxy`",
         NULL, NULL, "HTTP proxy to reach the provider through, or `none`."),
     ENGINE_ROWS("engine.", (TG_CF_FILE_ONLY | TG_CF_LOCAL | TG_CF_INHERIT), DEF, target.engine),

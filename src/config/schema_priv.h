@@ -38,11 +38,18 @@ struct tg_conf_word {
 
 enum tg_conf_flag {
     TG_CF_INHERIT = 1, /* models: starts as the global value; the table's default is not applied */
-    TG_CF_HTTP = 2,    /* models: only with openai and openai_compatible */
-    TG_CF_LOCAL = 4,
-    TG_CF_MOCK = 8,
-    TG_CF_FILE_ONLY = 16, /* no environment variable (documented as such) */
+    TG_CF_FILE_ONLY = 2, /* no environment variable (documented as such) */
+    /* models: only with backends of at least one of these kinds (provider.c) */
+    TG_CF_HTTP = 4,
+    TG_CF_LOCAL = 8,
+    TG_CF_MOCK = 16,
+    TG_CF_AWS = 32,
+    TG_CF_GOOGLE = 64,
+    TG_CF_VERSIONED = 128,
+    TG_CF_COMPATIBLE = 256,
+    TG_CF_OPENAI_WIRE = 512,
 };
+#define TG_CF_KINDS (~(unsigned)(TG_CF_INHERIT | TG_CF_FILE_ONLY))
 
 struct tg_conf_row {
     const char *key; /* "server.port"; in models below the model's name: "timeouts.connect" */

@@ -29,19 +29,41 @@ void tg_snapshot_unref(const struct tg_snapshot *s)
 
 const char *tg_backend_kind_name(enum tg_backend_kind k)
 {
-    switch (k) {
-    case TG_BACKEND_OPENAI:
-        return "openai";
-    case TG_BACKEND_OPENAI_COMPATIBLE:
-        return "openai_compatible";
-    case TG_BACKEND_LOCAL:
-        return "local";
-    case TG_BACKEND_MOCK:
-        return "mock";
-    case TG_BACKEND_NONE:
-        break;
-    }
-    return "none";
+    static const char *const names[] = {
+        [TG_BACKEND_NONE] = "none",
+        [TG_BACKEND_OPENAI] = "openai",
+        [TG_BACKEND_OPENAI_COMPATIBLE] = "openai_compatible",
+        [TG_BACKEND_LOCAL] = "local",
+        [TG_BACKEND_MOCK] = "mock",
+        [TG_BACKEND_ANTHROPIC] = "anthropic",
+        [TG_BACKEND_GEMINI] = "gemini",
+        [TG_BACKEND_HUGGINGFACE] = "huggingface",
+        [TG_BACKEND_AZURE_OPENAI] = "azure_openai",
+        [TG_BACKEND_BEDROCK] = "bedrock",
+        [TG_BACKEND_VERTEX] = "vertex",
+        [TG_BACKEND_COHERE] = "cohere",
+        [TG_BACKEND_OLLAMA] = "ollama",
+    };
+    return (size_t)k < TG_ARRAY_LEN(names) ? names[k] : "none";
+}
+
+bool tg_backend_kind_is_http(enum tg_backend_kind k)
+{
+    return k != TG_BACKEND_NONE && k != TG_BACKEND_LOCAL && k != TG_BACKEND_MOCK;
+}
+
+const char *tg_provider_api_name(enum tg_provider_api a)
+{
+    static const char *const names[] = {
+        [TG_API_DEFAULT] = "",
+        [TG_API_CHAT] = "chat",
+        [TG_API_RESPONSES] = "responses",
+        [TG_API_MESSAGES] = "messages",
+        [TG_API_GENERATE_CONTENT] = "generate_content",
+        [TG_API_CONVERSE] = "converse",
+        [TG_API_INVOKE] = "invoke",
+    };
+    return (size_t)a < TG_ARRAY_LEN(names) ? names[a] : "";
 }
 
 const char *tg_tier_name(enum tg_tier t)

@@ -26,8 +26,17 @@ enum tg_backend_kind {
     TG_BACKEND_OPENAI_COMPATIBLE,
     TG_BACKEND_LOCAL,
     TG_BACKEND_MOCK,
+    TG_BACKEND_ANTHROPIC,
+    TG_BACKEND_GEMINI,
+    TG_BACKEND_HUGGINGFACE,
+    TG_BACKEND_AZURE_OPENAI,
+    TG_BACKEND_BEDROCK,
+    TG_BACKEND_VERTEX,
+    TG_BACKEND_COHERE,
+    TG_BACKEND_OLLAMA,
 };
 const char *tg_backend_kind_name(enum tg_backend_kind k); /* "openai_compatible" */
+bool tg_backend_kind_is_http(enum tg_backend_kind k);     /* neither local nor mock */
 
 enum tg_tier { TG_TIER_NONE = 0, TG_TIER_SMALL, TG_TIER_MEDIUM, TG_TIER_LARGE };
 const char *tg_tier_name(enum tg_tier t); /* "small"; "" for none */
@@ -57,6 +66,71 @@ struct tg_header_config {
     const struct tg_secret *value;
 };
 
+/* Which of a provider's APIs requests are translated to. Pass-through does not look at it. */
+enum tg_provider_api {
+    TG_API_DEFAULT = 0, /* after load only for vertex wildcards: decide by the model's name */
+    TG_API_CHAT,        /* OpenAI Chat Completions; ollama: /api/chat; cohere: /v2/chat */
+    TG_API_RESPONSES,
+    TG_API_MESSAGES, /* Anthropic; vertex: rawPredict */
+    TG_API_GENERATE_CONTENT,
+    TG_API_CONVERSE, /* bedrock */
+    TG_API_INVOKE,
+};
+const char *tg_provider_api_name(enum tg_provider_api a); /* "generate_content"; "" for default */
+
+/* Where a target's credential comes from. */
+enum tg_credential_source {
+    TG_CREDENTIAL_NONE = 0,
+    TG_CREDENTIAL_FIXED,         /* tg_target.api_key, until the next reload */
+    TG_CREDENTIAL_FILE,          /* the same at first, then read again */
+    TG_CREDENTIAL_COMMAND,       /* nothing until the command has run */
+    TG_CREDENTIAL_AWS_KEYS,      /* bedrock: `aws` */
+    TG_CREDENTIAL_GOOGLE_KEY,    /* vertex: a service account's key signs for access tokens */
+    TG_CREDENTIAL_GOOGLE_REFRESH /* vertex: a user's refresh token buys access tokens */
+};
+
+/* Keys that AWS requests are signed with. */
+struct tg_aws_keys {
+    const struct tg_secret *access_key_id;
+    const struct tg_secret *secret_access_key;
+    const struct tg_secret *session_token; /* NULL: none */
+};
+
+/* Google's key file: what an access token is asked for with. GOOGLE_KEY: client_email, key_id and
+ * private_key (PEM). GOOGLE_REFRESH: the other three. */
+struct tg_google_config {
+    struct tg_config_url token_url;
+    struct tg_str client_email, key_id;
+    const struct tg_secret *private_key;
+    struct tg_str client_id;
+    const struct tg_secret *client_secret, *refresh_token;
+    struct tg_str project; /* the file's own; "": none */
+};
+
+struct tg_credential_config {
+    enum tg_credential_source source;
+    struct tg_str file;    /* FILE */
+    struct tg_str command; /* COMMAND: for /bin/sh -c */
+    uint32_t refresh_ms;   /* FILE, COMMAND: how old a value may get */
+    struct tg_aws_keys aws;
+    struct tg_google_config google;
+};
+
+/* What is special about a target's provider. Paths of url, after load, by kind: anthropic, gemini,
+ * vertex, cohere and ollama without the version ("/v1", "/v1beta", "/api" …), azure_openai without
+ * "/openai…", huggingface with "/v1", others as written. */
+struct tg_provider_config {
+    struct tg_str provider; /* openai_compatible: whose quirks, as written; "": not said */
+    enum tg_provider_api api;
+    /* "2023-06-01" (anthropic), "v1beta" (gemini), "v1" (vertex); azure_openai: "v1", or the date
+     * of the API by deployment */
+    struct tg_str api_version;
+    struct tg_str region;  /* bedrock, vertex */
+    struct tg_str project; /* vertex */
+    bool strict;           /* refuse what would be lost in translation */
+    struct tg_credential_config credential;
+};
+
 /* One backend that attempts can be made at. Its `id` is its index in snapshot->targets and its bit
  * in health bitmaps; ids are stable within one snapshot only. */
 struct tg_target {
@@ -73,9 +147,10 @@ struct tg_target {
     uint64_t max_tokens;     /* cap and default for output tokens; 0: none known */
     uint64_t context_length; /* tokens; 0: unknown */
 
-    /* openai, openai_compatible */
+    /* all that speak HTTP */
     struct tg_config_url url;
-    const struct tg_secret *api_key; /* NULL: no Authorization header */
+    const struct tg_secret *api_key; /* NULL: none, or not a fixed one (see provider.credential) */
+    struct tg_provider_config provider;
     const struct tg_header_config *headers;
     size_t n_headers;
     struct tg_proxy_config proxy;

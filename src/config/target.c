@@ -1,23 +1,23 @@
 /* From what was written about a model to a target that can be used, or to the reason why not. */
-#include "config/load_priv.h"
+#include <stdio.h>
 
-enum { MAX_KEY_FILE_BYTES = 64 * 1024 };
+#include "config/load_priv.h"
 
 static bool is_http(const struct tg_conf_model_def *d)
 {
-    return d->backend == TG_BACKEND_OPENAI || d->backend == TG_BACKEND_OPENAI_COMPATIBLE;
+    return tg_backend_kind_is_http((enum tg_backend_kind)d->backend);
 }
 
-static void unavailable(struct tg_conf_load *l, struct tg_conf_model_def *d, struct tg_str why)
+void tg_conf_unavailable(struct tg_conf_load *l, struct tg_conf_model_def *d, struct tg_str why)
 {
     if (d->target.unavailable.n == 0)
         d->target.unavailable = tg_arena_dup(l->arena, why);
 }
 
-static void variable_not_set(struct tg_conf_load *l, struct tg_conf_model_def *d,
-                             struct tg_str name)
+void tg_conf_variable_not_set(struct tg_conf_load *l, struct tg_conf_model_def *d,
+                              struct tg_str name)
 {
-    unavailable(
+    tg_conf_unavailable(
         l, d,
         tg_arena_printf(&l->scratch, "environment variable %.*s is not set", TG_STR_ARG(name)));
 }
@@ -25,12 +25,10 @@ static void variable_not_set(struct tg_conf_load *l, struct tg_conf_model_def *d
 /* A setting that its backend does not look at would be a lie. */
 static void check_applies(struct tg_conf_load *l, const struct tg_conf_model_def *d)
 {
-    unsigned mine = is_http(d)                       ? TG_CF_HTTP
-                    : d->backend == TG_BACKEND_LOCAL ? TG_CF_LOCAL
-                                                     : TG_CF_MOCK;
+    unsigned mine = tg_conf_kind_find(d->backend)->flags;
     for (size_t i = 0; i < tg_conf_model_table.n; i++) {
         const struct tg_conf_row *row = &tg_conf_model_table.rows[i];
-        unsigned needs = row->flags & (TG_CF_HTTP | TG_CF_LOCAL | TG_CF_MOCK);
+        unsigned needs = row->flags & TG_CF_KINDS;
         if (d->origin[i].file && needs && !(needs & mine))
             tg_conf_error(l, &d->origin[i], tg_conf_model_key(l, d, row->key),
                           "has no effect with backend_type %s",
@@ -38,75 +36,19 @@ static void check_applies(struct tg_conf_load *l, const struct tg_conf_model_def
     }
 }
 
-static int key_from_file(struct tg_conf_load *l, struct tg_conf_model_def *d)
+static void check_key_header(struct tg_conf_load *l, const struct tg_conf_model_def *d)
 {
-    const struct tg_conf_origin *at = tg_conf_model_where(d, "api_key_file");
-    struct tg_str text, key = tg_conf_model_key(l, d, "api_key_file");
-    int rc = tg_conf_file_read(l, d->api_key_file, MAX_KEY_FILE_BYTES, at, key, &text);
-    if (rc == TG_E_NOT_FOUND_INTERNAL) {
-        tg_conf_error(l, at, key, "there is no file '%.*s'", TG_STR_ARG(d->api_key_file));
-        return 0;
-    }
-    if (rc)
-        return tg_conf_go_on(rc);
-    rc = tg_conf_note_file(l, d->api_key_file);
-    struct tg_str secret = tg_str_trim(text);
-    const struct tg_conf_row *row = tg_conf_row_find(&tg_conf_model_table, TG_STR("api_key"));
-    if (rc == 0)
-        rc = tg_conf_go_on(tg_conf_set(l, row, d, secret, at, key));
-    tg_secret_wipe((char *)(uintptr_t)text.p, text.n);
-    return rc;
-}
-
-static int key_from_env(struct tg_conf_load *l, struct tg_conf_model_def *d)
-{
-    struct tg_str value, key = tg_conf_model_key(l, d, "api_key_env");
-    const struct tg_conf_origin *at = tg_conf_model_where(d, "api_key_env");
-    if (!tg_conf_env_get(&l->env, d->api_key_env, &value, NULL)) {
-        tg_conf_warn(l, at, key,
-                     "environment variable %.*s is not set: the model is unavailable until it is",
-                     TG_STR_ARG(d->api_key_env));
-        variable_not_set(l, d, d->api_key_env);
-        return 0;
-    }
-    const struct tg_conf_row *row = tg_conf_row_find(&tg_conf_model_table, TG_STR("api_key"));
-    return tg_conf_go_on(tg_conf_set(l, row, d, value, at, key));
-}
-
-static int resolve_key(struct tg_conf_load *l, struct tg_conf_model_def *d)
-{
-    bool direct = tg_conf_model_has(d, "api_key"), env = tg_conf_model_has(d, "api_key_env"),
-         file = tg_conf_model_has(d, "api_key_file");
-    if (direct + env + file > 1) {
-        tg_conf_error(l, tg_conf_model_where(d, "api_key"), tg_conf_model_key(l, d, "api_key"),
-                      "give one of api_key, api_key_env and api_key_file, not several");
-        return 0;
-    }
-    if (file && d->api_key_file.n)
-        return key_from_file(l, d);
-    if (env && d->api_key_env.n)
-        return key_from_env(l, d);
-    if (direct || d->backend != TG_BACKEND_OPENAI)
-        return 0;
-    d->api_key = l->raw->openai_api_key;
-    if (d->api_key)
-        return 0;
-    tg_conf_warn(l, &d->where, tg_conf_model_key(l, d, ""),
-                 "environment variable OPENAI_API_KEY is not set: the model is unavailable until "
-                 "it is, or api_key is given");
-    variable_not_set(l, d, TG_STR("OPENAI_API_KEY"));
-    return 0;
-}
-
-static void check_authorization(struct tg_conf_load *l, const struct tg_conf_model_def *d)
-{
-    for (size_t i = 0; i < d->target.n_headers; i++)
-        if (d->api_key && tg_str_ieq(d->target.headers[i].name, TG_STR("authorization")))
-            tg_conf_error(l, tg_conf_model_where(d, "headers"),
-                          tg_conf_model_key(l, d, "headers.authorization"),
+    const struct tg_conf_kind *k = tg_conf_kind_find(d->backend);
+    const struct tg_target *t = &d->target;
+    if (t->provider.credential.source == TG_CREDENTIAL_NONE)
+        return;
+    char key[64];
+    snprintf(key, sizeof(key), "headers.%s", k->key_header);
+    for (size_t i = 0; i < t->n_headers; i++)
+        if (tg_str_ieq(t->headers[i].name, tg_str_c(k->key_header)))
+            tg_conf_error(l, tg_conf_model_where(d, "headers"), tg_conf_model_key(l, d, key),
                           "api_key writes this header already");
-    if (d->api_key && d->target.url.host.n && !d->target.url.https &&
-        !tg_conf_host_is_loopback(d->target.url.host))
+    if (t->url.host.n && !t->url.https && !tg_conf_host_is_loopback(t->url.host))
         tg_conf_warn(l, tg_conf_model_where(d, "base_url"), tg_conf_model_key(l, d, "base_url"),
                      "the credential travels unencrypted over http://");
 }
@@ -114,17 +56,12 @@ static void check_authorization(struct tg_conf_load *l, const struct tg_conf_mod
 static int finish_http(struct tg_conf_load *l, struct tg_conf_model_def *d)
 {
     struct tg_target *t = &d->target;
-    if (t->url.host.n == 0 && !tg_conf_model_has(d, "base_url") && d->backend == TG_BACKEND_OPENAI)
-        t->url = l->raw->openai_base_url;
-    if (t->url.host.n == 0 && !tg_conf_model_has(d, "base_url"))
-        tg_conf_error(l, &d->where, tg_conf_model_key(l, d, "base_url"),
-                      "is required with backend_type openai_compatible: expected an http:// or "
-                      "https:// URL");
-    int rc = resolve_key(l, d);
+    int rc = tg_conf_provider_finish(l, d);
+    if (rc == 0)
+        rc = tg_conf_credential_finish(l, d);
     if (rc)
         return rc;
-    t->api_key = d->api_key;
-    check_authorization(l, d);
+    check_key_header(l, d);
     if (t->upstream.ca_file.n && !tg_conf_file_readable(t->upstream.ca_file))
         tg_conf_error(l, tg_conf_model_where(d, "ca_file"), tg_conf_model_key(l, d, "ca_file"),
                       "cannot read '%.*s'", TG_STR_ARG(t->upstream.ca_file));
@@ -164,7 +101,7 @@ static int finish_local(struct tg_conf_load *l, struct tg_conf_model_def *d)
         tg_conf_warn(l, at, tg_conf_model_key(l, d, "model_name"),
                      "cannot read '%.*s': the model is unavailable until the next reload",
                      TG_STR_ARG(t->model_name));
-        unavailable(l, d, TG_STR("its model file cannot be read"));
+        tg_conf_unavailable(l, d, TG_STR("its model file cannot be read"));
     }
     return 0;
 }
@@ -185,7 +122,7 @@ static void finish_names(struct tg_conf_load *l, struct tg_conf_model_def *d)
                       tg_conf_model_key(l, d, "max_tokens"),
                       "is more than context_length, which it is a part of");
     if (d->missing.n)
-        variable_not_set(l, d, d->missing);
+        tg_conf_variable_not_set(l, d, d->missing);
 }
 
 static int finish_one(struct tg_conf_load *l, struct tg_conf_model_def *d)

@@ -97,12 +97,10 @@ static const struct mistake in_the_file[] = {
     {"models: {'a b': {}}\n", "models: expected a name of at most 128 printable ASCII"},
     {"models: {'a*b': {}}\n", "models: expected a name"},
     {"models: {m: {tier: small}}\n", "models.m.backend_type: is required: expected one of openai, "
-                                     "openai_compatible, local, mock"},
-    {"models: {m: {backend_type: anthropic}}\n",
-     "models.m.backend_type: 'anthropic' is not available in this version; expected one of openai, "
-     "openai_compatible, local, mock"},
+                                     "openai_compatible, anthropic, gemini, "},
     {"models: {m: {backend_type: opnai}}\n",
-     "models.m.backend_type: expected one of openai, openai_compatible, local, mock, got 'opnai'"},
+     "models.m.backend_type: expected one of openai, openai_compatible, anthropic, gemini, "
+     "huggingface, azure_openai, bedrock, vertex, cohere, ollama, local, mock, got 'opnai'"},
     {MODEL("tier: huge"), "models.m.tier: expected one of small, medium, large, got 'huge'"},
     {MODEL("max_tokens: 0"), "models.m.max_tokens: expected a whole number from 1 to 1000000000"},
     {MODEL("max_tokens: 9, context_length: 8"),
@@ -138,9 +136,9 @@ static const struct mistake in_the_file[] = {
      "models.m*: a local model serves one name, not a wildcard"},
     {HTTP("base_url: 'http://h'"), "base_url: given twice: first in line 2"},
     {HTTP("api_key: a, api_key_env: B"),
-     "models.m.api_key: give one of api_key, api_key_env and api_key_file, not several"},
+     "models.m.api_key_env: is one way of giving the credential too many: give one of api_key,"},
     {HTTP("api_key_file: none.txt"), "none.txt'"},
-    {HTTP("api_key: \"a\\nb\""), "models.m.api_key: expected a text of at most 4096 bytes\n"},
+    {HTTP("api_key: \"a\\nb\""), "models.m.api_key: expected a text of at most 8192 bytes\n"},
     {HTTP("ca_file: none.pem"), "models.m.ca_file: cannot read '"},
     {HTTP("proxy: 'https://p'"), "models.m.proxy: not a proxy's address such as "
                                  "http://proxy:3128: only http:// proxies are supported"},
@@ -240,7 +238,6 @@ static const struct mistake warnings[] = {
     {"DATABASE_URL=postgres://u:canary@h", "warning: DATABASE_URL: databases are not available"},
     {"CACHE_TTL_SECONDS=60", "warning: CACHE_TTL_SECONDS: the response cache is not available"},
     {"COST_PER_TOKEN_GPT4=0.1", "warning: COST_PER_TOKEN_GPT4: prices by environment"},
-    {"ANTHROPIC_API_KEY=canary", "warning: ANTHROPIC_API_KEY: backend_type anthropic"},
     {"TOLLGATE_SERVER_DRAIN_TIMOUT=1",
      "warning: TOLLGATE_SERVER_DRAIN_TIMOUT: unknown variable; did you mean "
      "TOLLGATE_SERVER_DRAIN_TIMEOUT?"},
@@ -271,7 +268,7 @@ static void all_problems_are_reported_at_once(void **state)
     fx_load_text(f,
                  "server: {port: x, prot: 1, host: 8.8.8.8}\n"
                  "models:\n"
-                 "  a: {backend_type: anthropic}\n"
+                 "  a: {backend_type: anthropik}\n"
                  "  b: {backend_type: openai_compatible}\n",
                  ENV("MAX_LENGTH=0", "MAX_REQUESTS_PER_HOUR=1"));
     assert_int_equal(f->rc, TG_E_CONFIG);

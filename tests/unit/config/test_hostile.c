@@ -225,6 +225,11 @@ static const char sample[] = "# sample\n"
                              "      - two\n"
                              "    fallbacks: [b]\n"
                              "    prices: {input: 0.15, output: 0.60}\n"
+                             "  c: {backend_type: vertex, region: us-east5, project: p,\n"
+                             "    model_name: claude-x, api: messages, strict: true,\n"
+                             "    api_key_command: 'a b', api_key_refresh: 9m}\n"
+                             "  d: {backend_type: bedrock, region: r, aws_access_key_id: a,\n"
+                             "    aws_secret_access_key: b, base_url: 'https://h/'}\n"
                              "  b: {backend_type: mock, tier: small, mock: {text: >-\n"
                              "      folded\n"
                              "      text\n"
@@ -250,14 +255,11 @@ static void every_byte_replaced(void **state)
 }
 
 /* A folder and environment that reach as much of the loader as one load can. */
-static const char *const rich_env[] = {"KEY=sk-1",
-                                       "OPENAI_API_KEY=sk-2",
-                                       "HTTPS_PROXY=http://u:p@h:1",
-                                       "PORT=8002",
-                                       "REDIS_URL=redis://x",
-                                       "TOLLGATE_NOPE=1",
-                                       "NO_PROXY=x",
-                                       NULL};
+static const char *const rich_env[] = {
+    "KEY=sk-1",       "OPENAI_API_KEY=sk-2", "HTTPS_PROXY=http://u:p@h:1",
+    "PORT=8002",      "REDIS_URL=redis://x", "TOLLGATE_NOPE=1",
+    "NO_PROXY=x",     "AWS_ACCESS_KEY_ID=i", "AWS_SECRET_ACCESS_KEY=s",
+    "OLLAMA_HOST=:1", "GOOGLE_API_KEY=g",    NULL};
 
 static void rich_folder(struct fixture *f)
 {
@@ -270,10 +272,17 @@ static void rich_folder(struct fixture *f)
         "  c: {backend_type: mock, tier: small, mock: {text: t}}\n"
         "  d: {backend_type: local, model_name: d.gguf}\n"
         "  e: {backend_type: openai, api_key_file: key.txt}\n"
-        "  'gpt-*': {backend_type: openai}\n";
+        "  'gpt-*': {backend_type: openai}\n"
+        "  v: {backend_type: vertex, service_account_file: sa.json}\n"
+        "  w: {backend_type: bedrock, region: r}\n"
+        "  x: {backend_type: ollama}\n"
+        "  y: {backend_type: anthropic, api_key_command: z}\n"
+        "  z: {backend_type: gemini, base_url: 'https://h/v1'}\n";
     fx_mkdir(f, "etc");
     fx_text(f, "etc/gate.yaml", yaml);
     fx_text(f, "etc/key.txt", "k");
+    fx_text(f, "etc/sa.json",
+            "{\"type\":\"service_account\",\"client_email\":\"a\",\"private_key\":\"k\"}");
     fx_text(f, "etc/.env.dev", "LOG_LEVEL=DEBUG\n");
     fx_text(f, ".env", "A='b'\nMAX_LENGTH=\"9\"\n");
     f->src.config_file = "etc/gate.yaml";

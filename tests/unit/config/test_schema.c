@@ -239,9 +239,12 @@ static void the_example_loads_with_its_comments_switched_on(void **state)
     static const char *const files[] = {"cert.pem", "key.pem", "ca.pem", "key.txt", "model.gguf"};
     for (size_t i = 0; i < TG_ARRAY_LEN(files); i++)
         fx_text(f, files[i], "x");
+    fx_text(f, "service-account.json",
+            "{\"type\":\"service_account\",\"client_email\":\"a@b\",\"private_key\":\"k\"}");
     fx_write(f, "tollgate.yaml", b.p, b.n);
     tg_buf_fini(&b);
-    fx_load(f, ENV("OPENAI_API_KEY=k", "LLAMA_API_URL=http://127.0.0.1:8080/v1", "GROQ_API_KEY=g"));
+    fx_load(f, ENV("OPENAI_API_KEY=k", "LLAMA_API_URL=http://127.0.0.1:8080/v1", "GROQ_API_KEY=g",
+                   "ANTHROPIC_API_KEY=a", "AWS_ACCESS_KEY_ID=i", "AWS_SECRET_ACCESS_KEY=s"));
     fx_expect_ok(f);
     assert_int_equal(f->report.n_warnings, 0);
 }

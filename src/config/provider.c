@@ -1,0 +1,326 @@
+/* What is known of each kind of provider, and what follows from it for a target: region, project,
+ * version, API and base URL. Sources of the URLs and variables: the vendors' own SDKs and reference
+ * pages (docs.anthropic.com, ai.google.dev, huggingface.co/docs/inference-providers,
+ * learn.microsoft.com azure/ai-foundry/openai, docs.aws.amazon.com/bedrock, docs.cohere.com,
+ * docs.ollama.com), as of 2026. */
+#include "base/assert.h"
+#include "config/load_priv.h"
+
+#define HTTP_OPENAI (TG_CF_HTTP | TG_CF_OPENAI_WIRE)
+
+static const struct tg_conf_kind kinds[] = {
+    {.kind = TG_BACKEND_OPENAI,
+     .flags = HTTP_OPENAI,
+     .base_url = "https://api.openai.com/v1",
+     .url_env = {"OPENAI_BASE_URL"},
+     .key_env = {"OPENAI_API_KEY"},
+     .key_header = "authorization",
+     .apis = {TG_API_CHAT, TG_API_RESPONSES}},
+    {.kind = TG_BACKEND_OPENAI_COMPATIBLE,
+     .flags = HTTP_OPENAI | TG_CF_COMPATIBLE,
+     .key_optional = true,
+     .key_header = "authorization",
+     .apis = {TG_API_CHAT, TG_API_RESPONSES}},
+    {.kind = TG_BACKEND_ANTHROPIC,
+     .flags = TG_CF_HTTP | TG_CF_VERSIONED,
+     .base_url = "https://api.anthropic.com",
+     .url_env = {"ANTHROPIC_BASE_URL"},
+     .key_env = {"ANTHROPIC_API_KEY"},
+     .suffixes = {"/v1"},
+     .version = "2023-06-01",
+     .key_header = "x-api-key",
+     .apis = {TG_API_MESSAGES}},
+    {.kind = TG_BACKEND_GEMINI,
+     .flags = TG_CF_HTTP | TG_CF_VERSIONED,
+     .base_url = "https://generativelanguage.googleapis.com",
+     .url_env = {"GEMINI_API_URL"},
+     .key_env = {"GEMINI_API_KEY", "GOOGLE_API_KEY"},
+     .suffixes = {"/v1beta", "/v1alpha", "/v1"},
+     .version = "v1beta",
+     .key_header = "x-goog-api-key",
+     .apis = {TG_API_GENERATE_CONTENT}},
+    {.kind = TG_BACKEND_HUGGINGFACE,
+     .flags = HTTP_OPENAI,
+     .base_url = "https://router.huggingface.co/v1",
+     .key_env = {"HF_TOKEN"},
+     .own_url_no_key = true,
+     .key_header = "authorization",
+     .apis = {TG_API_CHAT}},
+    {.kind = TG_BACKEND_AZURE_OPENAI,
+     .flags = HTTP_OPENAI | TG_CF_VERSIONED,
+     .url_env = {"AZURE_OPENAI_ENDPOINT"},
+     .key_env = {"AZURE_OPENAI_API_KEY"},
+     .suffixes = {"/openai/v1", "/openai"},
+     .version = "v1",
+     .key_header = "api-key",
+     .apis = {TG_API_CHAT, TG_API_RESPONSES}},
+    {.kind = TG_BACKEND_BEDROCK,
+     .flags = TG_CF_HTTP | TG_CF_AWS,
+     .base_url = "https://bedrock-runtime.{region}.amazonaws.com",
+     .key_env = {"AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID"},
+     .key_header = "authorization",
+     .apis = {TG_API_CONVERSE, TG_API_INVOKE}},
+    {.kind = TG_BACKEND_VERTEX,
+     .flags = TG_CF_HTTP | TG_CF_GOOGLE | TG_CF_VERSIONED,
+     .base_url = "https://{region}-aiplatform.googleapis.com",
+     .key_env = {"GOOGLE_APPLICATION_CREDENTIALS"},
+     .suffixes = {"/v1", "/v1beta1"},
+     .version = "v1",
+     .key_header = "authorization",
+     .apis = {TG_API_GENERATE_CONTENT, TG_API_MESSAGES}},
+    {.kind = TG_BACKEND_COHERE,
+     .flags = TG_CF_HTTP,
+     .base_url = "https://api.cohere.com",
+     .key_env = {"COHERE_API_KEY", "CO_API_KEY"},
+     .suffixes = {"/v1", "/v2"},
+     .key_header = "authorization",
+     .apis = {TG_API_CHAT}},
+    {.kind = TG_BACKEND_OLLAMA,
+     .flags = TG_CF_HTTP,
+     .base_url = "http://127.0.0.1:11434",
+     .url_env = {"OLLAMA_HOST"},
+     .key_optional = true,
+     .suffixes = {"/v1", "/api"},
+     .key_header = "authorization",
+     .apis = {TG_API_CHAT}},
+    {.kind = TG_BACKEND_LOCAL, .flags = TG_CF_LOCAL, .key_optional = true, .key_header = ""},
+    {.kind = TG_BACKEND_MOCK, .flags = TG_CF_MOCK, .key_optional = true, .key_header = ""},
+};
+
+const struct tg_conf_kind *tg_conf_kind_find(uint32_t backend)
+{
+    for (size_t i = 0; i < TG_ARRAY_LEN(kinds); i++)
+        if (kinds[i].kind == backend)
+            return &kinds[i];
+    TG_UNREACHABLE();
+}
+
+/* The first of the variables that is set. */
+static bool first_env(const struct tg_conf_load *l, const char *const *names, size_t n,
+                      const char **out_name, struct tg_str *out, struct tg_conf_origin *out_where)
+{
+    for (size_t i = 0; i < n && names[i]; i++)
+        if (tg_conf_env_get(&l->env, tg_str_c(names[i]), out, out_where)) {
+            *out_name = names[i];
+            return true;
+        }
+    return false;
+}
+
+/* ---- words that become part of a host name or of a path ---- */
+
+static bool word_ok(struct tg_str s, const char *extra)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              (c && strchr(extra, c))))
+            return false;
+    }
+    return s.n > 0 && !tg_str_eq(s, TG_STR(".")) && !tg_str_eq(s, TG_STR(".."));
+}
+
+static void check_word(struct tg_conf_load *l, const struct tg_conf_model_def *d, const char *key,
+                       struct tg_str value, const char *extra, const char *rule)
+{
+    if (value.n && !word_ok(value, extra))
+        tg_conf_error(l, tg_conf_model_where(d, key), tg_conf_model_key(l, d, key), "expected %s",
+                      rule);
+}
+
+static void check_words(struct tg_conf_load *l, const struct tg_conf_model_def *d)
+{
+    const struct tg_provider_config *p = &d->target.provider;
+    check_word(l, d, "provider", p->provider, "-_.", "letters, digits, '-', '_' and '.'");
+    check_word(l, d, "region", p->region, "-", "letters, digits and '-'");
+    check_word(l, d, "project", p->project, "-_.:", "letters, digits, '-', '_', '.' and ':'");
+    check_word(l, d, "api_version", p->api_version, "-_.", "letters, digits, '-', '_' and '.'");
+}
+
+/* ---- region, version, API ---- */
+
+static void find_region(struct tg_conf_load *l, struct tg_conf_model_def *d)
+{
+    static const char *const aws[] = {"AWS_REGION", "AWS_DEFAULT_REGION"};
+    static const char *const google[] = {"GOOGLE_CLOUD_LOCATION"};
+    struct tg_provider_config *p = &d->target.provider;
+    bool is_aws = d->backend == TG_BACKEND_BEDROCK;
+    const char *name;
+    struct tg_str value;
+    if (p->region.n || !(is_aws || d->backend == TG_BACKEND_VERTEX))
+        return;
+    if (is_aws ? first_env(l, aws, 2, &name, &value, NULL)
+               : first_env(l, google, 1, &name, &value, NULL)) {
+        p->region = tg_arena_dup(l->arena, value);
+        return;
+    }
+    if (!is_aws) {
+        p->region = TG_STR("global");
+        return;
+    }
+    tg_conf_warn(l, &d->where, tg_conf_model_key(l, d, "region"),
+                 "environment variable AWS_REGION is not set: the model is unavailable until it "
+                 "is, or region is given");
+    tg_conf_variable_not_set(l, d, TG_STR("AWS_REGION"));
+}
+
+static void check_api(struct tg_conf_load *l, struct tg_conf_model_def *d,
+                      const struct tg_conf_kind *k)
+{
+    struct tg_provider_config *p = &d->target.provider;
+    bool known = p->api == TG_API_DEFAULT;
+    for (size_t i = 0; i < TG_ARRAY_LEN(k->apis) && !known; i++)
+        known = k->apis[i] == p->api;
+    if (!known)
+        tg_conf_error(l, tg_conf_model_where(d, "api"), tg_conf_model_key(l, d, "api"),
+                      "'%s' is none of backend_type %s; expected %s%s%s",
+                      tg_provider_api_name(p->api), tg_backend_kind_name(k->kind),
+                      tg_provider_api_name(k->apis[0]), k->apis[1] ? " or " : "",
+                      tg_provider_api_name(k->apis[1]));
+    if (p->api != TG_API_DEFAULT)
+        return;
+    p->api = k->apis[0];
+    if (k->kind != TG_BACKEND_VERTEX)
+        return;
+    struct tg_str model = d->target.model_name.n ? d->target.model_name : d->model.name;
+    if (d->model.wildcard && d->target.model_name.n == 0)
+        p->api = TG_API_DEFAULT;
+    else if (tg_str_find(model, TG_STR("claude")) >= 0)
+        p->api = TG_API_MESSAGES;
+}
+
+/* ---- base URL ---- */
+
+/* OLLAMA_HOST as Ollama's own client reads it: host, host:port or URL; port 11434 and http unless
+ * said, and the server's "all addresses" means this machine. */
+static struct tg_str ollama_url(struct tg_conf_load *l, struct tg_str text)
+{
+    static const char *const any[] = {"0.0.0.0", "[::]", "::", ""};
+    if (tg_str_find(text, TG_STR("://")) >= 0)
+        return text;
+    size_t colon = text.n;
+    while (colon > 0 && text.p[colon - 1] != ':' && text.p[colon - 1] != ']')
+        colon--;
+    bool has_port = colon > 0 && text.p[colon - 1] == ':' && !tg_str_eq(text, TG_STR("::"));
+    struct tg_str host = has_port ? tg_str_first(text, colon - 1) : text;
+    struct tg_str port = has_port ? tg_str_from(text, colon) : TG_STR("11434");
+    for (size_t i = 0; i < TG_ARRAY_LEN(any); i++)
+        if (tg_str_eq(host, tg_str_c(any[i])))
+            host = TG_STR("127.0.0.1");
+    return tg_arena_printf(&l->scratch, "http://%.*s:%.*s", TG_STR_ARG(host), TG_STR_ARG(port));
+}
+
+static struct tg_str fill_region(struct tg_conf_load *l, struct tg_str url, struct tg_str region)
+{
+    ptrdiff_t at = tg_str_find(url, TG_STR("{region}"));
+    if (at < 0)
+        return url;
+    struct tg_str head = tg_str_first(url, (size_t)at), tail = tg_str_from(url, (size_t)at + 8);
+    if (tg_str_eq(region, TG_STR("global")) && tg_str_starts(tail, TG_STR("-"))) {
+        region = TG_STR("");
+        tail = tg_str_from(tail, 1);
+    }
+    return tg_arena_printf(&l->scratch, "%.*s%.*s%.*s", TG_STR_ARG(head), TG_STR_ARG(region),
+                           TG_STR_ARG(tail));
+}
+
+/* The URL where none was written in the file: the environment's, else the kind's own. */
+static int default_url(struct tg_conf_load *l, struct tg_conf_model_def *d,
+                       const struct tg_conf_kind *k)
+{
+    const struct tg_conf_row *row = tg_conf_row_find(&tg_conf_model_table, TG_STR("base_url"));
+    struct tg_conf_origin where = d->where;
+    struct tg_str text, key = tg_conf_model_key(l, d, "base_url");
+    const char *name;
+    if (first_env(l, k->url_env, TG_ARRAY_LEN(k->url_env), &name, &text, &where)) {
+        key = tg_str_c(name);
+        if (k->kind == TG_BACKEND_OLLAMA)
+            text = ollama_url(l, text);
+    } else if (!k->base_url) {
+        tg_conf_error(l, &d->where, key,
+                      "is required with backend_type %s: expected an http:// or https:// URL%s%s",
+                      tg_backend_kind_name(k->kind), k->url_env[0] ? ", here or in " : "",
+                      k->url_env[0] ? k->url_env[0] : "");
+        return 0;
+    } else if (d->target.provider.region.n == 0 && strchr(k->base_url, '{')) {
+        return 0; /* unavailable, which has been said */
+    } else {
+        text = fill_region(l, tg_str_c(k->base_url), d->target.provider.region);
+    }
+    return tg_conf_go_on(tg_conf_set(l, row, d, text, &where, key));
+}
+
+/* A base URL is taken with and without the version that its users write behind it. */
+static void normalise_path(struct tg_conf_load *l, struct tg_conf_model_def *d,
+                           const struct tg_conf_kind *k)
+{
+    struct tg_provider_config *p = &d->target.provider;
+    struct tg_config_url *u = &d->target.url;
+    if (k->kind == TG_BACKEND_HUGGINGFACE && !tg_str_ends(u->path, TG_STR("/v1"))) {
+        u->path = tg_arena_printf(l->arena, "%.*s/v1", TG_STR_ARG(u->path));
+        return;
+    }
+    for (size_t i = 0; i < TG_ARRAY_LEN(k->suffixes) && k->suffixes[i]; i++) {
+        struct tg_str end = tg_str_c(k->suffixes[i]);
+        if (!tg_str_ends(u->path, end))
+            continue;
+        u->path = tg_arena_dup(l->arena, tg_str_first(u->path, u->path.n - end.n));
+        bool named = k->kind == TG_BACKEND_GEMINI || k->kind == TG_BACKEND_VERTEX;
+        if (named && p->api_version.n == 0)
+            p->api_version = tg_str_from(end, 1);
+        return;
+    }
+}
+
+int tg_conf_provider_finish(struct tg_conf_load *l, struct tg_conf_model_def *d)
+{
+    const struct tg_conf_kind *k = tg_conf_kind_find(d->backend);
+    struct tg_target *t = &d->target;
+    int rc = 0;
+    find_region(l, d);
+    check_words(l, d);
+    check_api(l, d, k);
+    bool has_url = tg_conf_model_has(d, "base_url") || t->url.host.n;
+    if (!has_url && d->backend == TG_BACKEND_OPENAI)
+        t->url = l->raw->openai_base_url;
+    else if (!has_url)
+        rc = default_url(l, d, k);
+    if (rc == 0 && t->url.host.n)
+        normalise_path(l, d, k);
+    if (t->provider.api_version.n == 0 && k->version)
+        t->provider.api_version = tg_str_c(k->version);
+    return rc;
+}
+
+/* ---- documents ---- */
+
+static void docs_names(struct tg_buf *out, const char *const *names, size_t n, const char *none)
+{
+    for (size_t i = 0; i < n && names[i]; i++)
+        tg_buf_printf(out, "%s`%s`", i ? ", " : "", names[i]);
+    tg_buf_printf(out, "%s", names[0] ? "" : none);
+}
+
+void tg_conf_provider_docs(struct tg_buf *out)
+{
+    tg_buf_lit(out, "\n### Providers\n\n"
+                    "| `backend_type` | `base_url` | variables with another | variables with a "
+                    "credential | `api` | `api_version` |\n|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < TG_ARRAY_LEN(kinds); i++) {
+        const struct tg_conf_kind *k = &kinds[i];
+        if (!(k->flags & TG_CF_HTTP))
+            continue;
+        tg_buf_printf(out, "| `%s` | ", tg_backend_kind_name(k->kind));
+        docs_names(out, &k->base_url, 1, "to be given");
+        tg_buf_lit(out, " | ");
+        docs_names(out, k->url_env, TG_ARRAY_LEN(k->url_env), "none");
+        tg_buf_lit(out, " | ");
+        docs_names(out, k->key_env, TG_ARRAY_LEN(k->key_env), "none");
+        tg_buf_printf(out, " | `%s`", tg_provider_api_name(k->apis[0]));
+        if (k->apis[1])
+            tg_buf_printf(out, ", `%s`", tg_provider_api_name(k->apis[1]));
+        tg_buf_lit(out, " | ");
+        docs_names(out, &k->version, 1, "none");
+        tg_buf_lit(out, " |\n");
+    }
+}
