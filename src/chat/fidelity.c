@@ -181,6 +181,8 @@ static uint64_t option_features(const struct tg_chat_req *r)
         bits |= BIT(METADATA);
     if (r->is_completion)
         bits |= BIT(PROMPT);
+    if (r->task == TG_TASK_COUNT)
+        bits |= BIT(COUNT);
     return r->extra.members.n ? bits | BIT(EXTRA) : bits;
 }
 

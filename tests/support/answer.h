@@ -53,17 +53,22 @@ static inline void answer_count(struct answer *a, const struct tg_event *ev)
 
 static inline void answer_on_event(struct tg_sink *s, const struct tg_event *ev)
 {
-    static const char *const kinds[] = {"START", "PART",   "DELTA", "PARTEND",
-                                        "USAGE", "FINISH", "END",   "ERROR"};
+    static const char *const kinds[] = {
+        [TG_EV_START] = "START",      [TG_EV_PART_START] = "PART", [TG_EV_DELTA] = "DELTA",
+        [TG_EV_PART_END] = "PARTEND", [TG_EV_USAGE] = "USAGE",     [TG_EV_FINISH] = "FINISH",
+        [TG_EV_ITEM] = "ITEM",        [TG_EV_EXTRA] = "EXTRA",     [TG_EV_END] = "END",
+        [TG_EV_ERROR] = "ERROR",
+    };
     static const char *const parts[] = {"text",   "image",     "document", "audio", "call",
                                         "result", "reasoning", "refusal",  "raw"};
-    static const char *const deltas[] = {"text", "arguments", "reasoning", "signature", "refusal"};
+    static const char *const deltas[] = {"text",      "arguments", "reasoning",
+                                         "signature", "refusal",   "citation"};
     struct answer *a = tg_container_of(s, struct answer, sink);
     struct tg_buf *b = &a->log;
     answer_count(a, ev);
     assert_int_not_equal(tg_collect_on_event(&a->collect, ev), TG_E_UPSTREAM_TOO_LARGE);
     tg_buf_str_add(b, tg_str_c(kinds[ev->kind]));
-    if (ev->kind >= TG_EV_PART_START && ev->kind <= TG_EV_FINISH && ev->kind != TG_EV_USAGE)
+    if (ev->kind >= TG_EV_PART_START && ev->kind <= TG_EV_EXTRA && ev->kind != TG_EV_USAGE)
         tg_buf_printf(b, " %u", ev->choice);
     if (ev->kind >= TG_EV_PART_START && ev->kind <= TG_EV_PART_END)
         tg_buf_printf(b, ".%u", ev->part);
@@ -83,6 +88,25 @@ static inline void answer_on_event(struct tg_sink *s, const struct tg_event *ev)
     answer_line(b, "name", ev->name);
     answer_line(b, "model", ev->model);
     answer_line(b, "text", ev->text);
+    answer_line(b, "signature", ev->signature);
+    answer_line(b, "tier", ev->service_tier);
+    answer_line(b, "stop", ev->stop_text);
+    if (ev->opaque)
+        tg_buf_printf(b, " opaque=%d", (int)ev->opaque);
+    if (ev->format)
+        tg_buf_printf(b, " %s", tg_wire_format_name(ev->format));
+    if (ev->media) {
+        answer_line(b, "mime", ev->media->mime);
+        answer_line(b, "data", ev->media->data);
+    }
+    if (ev->citation) {
+        answer_line(b, "url", ev->citation->url);
+        answer_line(b, "title", ev->citation->title);
+        answer_line(b, "cited", ev->citation->text);
+        answer_line(b, "raw", ev->citation->raw);
+        tg_buf_printf(b, " %lld-%lld", (long long)ev->citation->start,
+                      (long long)ev->citation->end);
+    }
     answer_line(b, "logprobs", ev->logprobs);
     tg_buf_char(b, '\n');
 }
