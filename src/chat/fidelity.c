@@ -182,7 +182,7 @@ static uint64_t option_features(const struct tg_chat_req *r)
     if (r->is_completion)
         bits |= BIT(PROMPT);
     if (r->task == TG_TASK_COUNT)
-        bits |= BIT(COUNT);
+        bits |= BIT(COUNTING);
     return r->extra.members.n ? bits | BIT(EXTRA) : bits;
 }
 

@@ -76,7 +76,7 @@ const char *tg_fidelity_name(enum tg_fidelity f); /* "native", … */
     X(USER, "user", "")                                                               \
     X(METADATA, "metadata", "")                                                       \
     X(PROMPT, "prompt", "raw completion of a text")                                   \
-    X(COUNT, "count_tokens", "counting without generating")                           \
+    X(COUNTING, "count_tokens", "counting without generating")                        \
     X(EXTRA, "extra", "members that the gateway does not know")                       \
     X(DIMENSIONS, "dimensions", "embeddings' length")                                 \
     X(BASE64, "encoding_format:base64", "packed embeddings")                          \
