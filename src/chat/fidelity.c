@@ -2,6 +2,8 @@
 
 #include "base/arena.h"
 #include "base/assert.h"
+#include "base/err.h"
+#include "base/fail.h"
 #include "json/json.h"
 
 #define MAX_NAMED      16
@@ -293,4 +295,36 @@ void tg_fidelity_write(uint64_t dropped, uint64_t emulated, const struct tg_chat
         tg_buf_lit(out, "; ");
     if (emulated)
         write_set("emulated", emulated, req, out);
+}
+
+/* The field that the text names first, without "dropped=" and "extra.". */
+static void first_field(struct tg_str text, char *out, size_t cap)
+{
+    ptrdiff_t eq = tg_str_chr(text, '=');
+    struct tg_str s = tg_str_from(text, (size_t)(eq + 1));
+    if (tg_str_starts(s, TG_STR("extra.")))
+        s = tg_str_from(s, 6);
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == ',' || s.p[i] == ';')
+            s.n = i;
+    }
+    tg_str_to_c(s, out, cap);
+}
+
+int tg_fidelity_strict(uint64_t dropped, uint64_t emulated, const struct tg_chat_req *req,
+                       struct tg_fail *f)
+{
+    if (!dropped && !emulated)
+        return 0;
+    struct tg_buf b;
+    char field[80];
+    tg_buf_init(&b, 8192);
+    tg_fidelity_write(dropped, emulated, req, &b);
+    first_field(tg_buf_str(&b), field, sizeof field);
+    int rc = tg_fail_param(f, TG_E_UNSUPPORTED_PARAMETER, field,
+                           "strict mode: this model's provider would not get the request as it is "
+                           "(%.*s)",
+                           TG_STR_ARG(tg_buf_str(&b)));
+    tg_buf_fini(&b);
+    return rc;
 }

@@ -105,4 +105,9 @@ uint64_t tg_features_with(uint64_t used, const uint8_t *row, enum tg_fidelity f)
 void tg_fidelity_write(uint64_t dropped, uint64_t emulated, const struct tg_chat_req *req,
                        struct tg_buf *out);
 
+/* Strict mode: 0 when nothing is lost, else UNSUPPORTED_PARAMETER naming the first of it. */
+struct tg_fail;
+int tg_fidelity_strict(uint64_t dropped, uint64_t emulated, const struct tg_chat_req *req,
+                       struct tg_fail *f) TG_WARN_UNUSED;
+
 #endif

@@ -33,6 +33,8 @@ struct tg_attempt {
     struct tg_arena arena;
     struct tg_attempt_job job;
     const struct tg_backend_slot *slot;
+    const struct tg_adapter *adapter; /* NULL: no HTTP backend */
+    uint64_t dropped, emulated;       /* in encoding */
     void *backend_state;
     struct tg_sink sink; /* what the backend emits into */
     enum tg_attempt_state state;
@@ -222,6 +224,7 @@ int tg_attempt_new(const struct tg_attempt_job *job, uint32_t number, struct tg_
     }
     a->job = *job;
     a->slot = slot;
+    a->adapter = tg_runtime_adapter(job->rt, t, job->model);
     a->number = number;
     a->id = ((uint64_t)job->rt->worker << 48) | ++job->rt->next_id;
     a->sink = (struct tg_sink){.on_event = on_event, .on_raw = on_raw};
@@ -344,7 +347,17 @@ void *tg_attempt_backend_ctx(const struct tg_attempt *a)
 }
 const struct tg_adapter *tg_attempt_adapter(const struct tg_attempt *a)
 {
-    return tg_runtime_adapter(a->job.rt, tg_attempt_target(a));
+    return a->adapter;
+}
+void tg_attempt_set_fidelity(struct tg_attempt *a, uint64_t dropped, uint64_t emulated)
+{
+    a->dropped = dropped;
+    a->emulated = emulated;
+}
+void tg_attempt_fidelity(const struct tg_attempt *a, uint64_t *io_dropped, uint64_t *io_emulated)
+{
+    *io_dropped |= a->dropped;
+    *io_emulated |= a->emulated;
 }
 const struct tg_target *tg_attempt_target(const struct tg_attempt *a)
 {

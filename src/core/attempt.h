@@ -52,6 +52,8 @@ struct tg_attempt_job {
     struct tg_str model; /* as asked for; the default's name when none was */
     const struct tg_call *call;
     const struct tg_chat_req *chat; /* NULL: pass-through */
+    struct tg_str path;             /* of the client's request */
+    bool strict;                    /* refuse what would be lost in encoding */
     struct tg_str request_id;
     const struct tg_http_head *client_head; /* NULL for batch items */
     struct tg_sink *out;                    /* the exchange's */
@@ -90,7 +92,11 @@ bool tg_attempt_request_sent(const struct tg_attempt *a);
 struct tg_str tg_attempt_error_body(const struct tg_attempt *a);
 const struct tg_http_head *tg_attempt_response_head(const struct tg_attempt *a);
 
+/* Adds what encoding lost (bits of TG_FEATURE_*) to the sets. */
+void tg_attempt_fidelity(const struct tg_attempt *a, uint64_t *io_dropped, uint64_t *io_emulated);
+
 /* ---- for backends ---- */
+void tg_attempt_set_fidelity(struct tg_attempt *a, uint64_t dropped, uint64_t emulated);
 void *tg_attempt_state_mem(struct tg_attempt *a);         /* ops->state_bytes of zeroed memory */
 void *tg_attempt_backend_ctx(const struct tg_attempt *a); /* given to tg_runtime_set_backend() */
 const struct tg_adapter *tg_attempt_adapter(const struct tg_attempt *a); /* HTTP backends */

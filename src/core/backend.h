@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/compiler.h"
 
@@ -22,8 +23,10 @@ enum tg_backend_progress {
 };
 
 struct tg_backend_ops {
-    const char *name;   /* "http", "local", "mock" */
-    size_t state_bytes; /* zeroed memory in the attempt's arena: tg_attempt_state_mem() */
+    const char *name;        /* "http", "local", "mock" */
+    uint32_t tasks;          /* 1u << TG_TASK_*: what it does; HTTP: the adapter's say */
+    const uint8_t *fidelity; /* as tg_adapter.fidelity; NULL: it looks for itself */
+    size_t state_bytes;      /* zeroed memory in the attempt's arena: tg_attempt_state_mem() */
     /* 0, or a negative error with the attempt's failure set (tg_attempt_fail()). */
     int (*start)(struct tg_attempt *a) TG_WARN_UNUSED;
     /* tg_backend_progress, or a negative error with the attempt's failure set. */

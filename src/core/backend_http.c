@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/err.h"
 #include "base/secret.h"
+#include "chat/fidelity.h"
 #include "core/attempt.h"
 #include "core/runtime.h"
 #include "policy/route.h"
@@ -92,6 +93,16 @@ static int write_head(struct tg_buf *b, struct tg_attempt *a, const struct tg_ad
     return tg_buf_ok(b) ? 0 : TG_E_NOMEM;
 }
 
+/* "/v1/images/edits" → "/images/edits": what comes behind the version. */
+static struct tg_str path_tail(struct tg_str path)
+{
+    for (size_t i = 1; i < path.n; i++) {
+        if (path.p[i] == '/')
+            return tg_str_from(path, i);
+    }
+    return path;
+}
+
 /* The body as slices, from iov[1] on; returns how many entries are used, head included. */
 static int make_body(struct tg_attempt *a, struct http_state *st,
                      const struct tg_adapter_target *at, struct tg_adapter_request *req,
@@ -101,8 +112,11 @@ static int make_body(struct tg_attempt *a, struct http_state *st,
     const struct tg_adapter *ad = tg_attempt_adapter(a);
     if (job->chat) {
         int rc = ad->encode(tg_attempt_arena(a), job->chat, at, req, tg_attempt_fail(a));
+        if (rc == 0 && job->strict)
+            rc = tg_fidelity_strict(req->dropped, req->emulated, job->chat, tg_attempt_fail(a));
         if (rc < 0)
             return rc;
+        tg_attempt_set_fidelity(a, req->dropped, req->emulated);
         iov[1] = (struct iovec){(void *)(uintptr_t)req->body.p, req->body.n};
         return 2;
     }
@@ -111,6 +125,10 @@ static int make_body(struct tg_attempt *a, struct http_state *st,
         .format = d->format,
         .stream = job->call->stream,
         .json_array = job->call->json_array,
+        .tail = path_tail(job->path),
+        .content_type = job->client_head
+                            ? tg_http_head_get(job->client_head, TG_STR("content-type"))
+                            : TG_STR(""),
     };
     int n = 0, rc = ad->encode_pass(tg_attempt_arena(a), &pass, at, req);
     if (rc == 0)
@@ -191,6 +209,9 @@ static int start(struct tg_attempt *a)
         .model = tg_route_upstream_name(t, tg_attempt_job(a)->model),
         .base_path = t->url.path,
         .credential = t->api_key ? tg_secret_reveal(t->api_key) : TG_STR(""),
+        .api_version = t->provider.api_version,
+        .region = t->provider.region,
+        .project = t->provider.project,
         .stream_usage = t->upstream.stream_usage,
     };
     struct tg_adapter_request req = {.method = TG_HTTP_POST};

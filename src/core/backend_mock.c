@@ -191,6 +191,7 @@ static void stop(struct tg_attempt *a)
 
 const struct tg_backend_ops tg_backend_mock_ops = {
     .name = "mock",
+    .tasks = 1u << TG_TASK_CHAT,
     .state_bytes = sizeof(struct mock_state),
     .start = start,
     .step = step,

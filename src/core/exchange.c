@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/rand.h"
 #include "core/exchange_priv.h"
+#include "policy/estimate.h"
 #include "wire/url.h"
 
 #define KEEP_ALIVE_MS 15000
@@ -99,7 +100,7 @@ static enum step_result step_body(struct tg_exchange *x TG_UNUSED)
     return WAIT; /* take_events() moves on when the body is there */
 }
 
-static bool is_json(const struct tg_http_head *head)
+static bool is_accepted(const struct tg_dialect *d, const struct tg_http_head *head)
 {
     struct tg_str type = tg_http_head_get(head, TG_STR("content-type"));
     struct tg_str media;
@@ -107,13 +108,16 @@ static bool is_json(const struct tg_http_head *head)
         return true;
     (void)tg_str_split(&type, ';', &media); /* type is not empty */
     media = tg_str_trim(media);
+    if (d->multipart && tg_str_ieq(media, TG_STR("multipart/form-data")))
+        return true;
     return tg_str_ieq(media, TG_STR("application/json")) || tg_str_ends(media, TG_STR("+json"));
 }
 
 /* Dialects may share a path: the first that takes the body has it. */
 static const struct tg_dialect *choose_dialect(struct tg_exchange *x)
 {
-    struct tg_str path = tg_str_c(x->endpoint), body = tg_buf_str(&x->req->body);
+    struct tg_str path, query, body = tg_buf_str(&x->req->body);
+    tg_target_split(x->req->head->target, &path, &query);
     const struct tg_endpoint *ep;
     size_t i = x->dialect_index;
     const struct tg_dialect *d;
@@ -128,7 +132,8 @@ static const struct tg_dialect *choose_dialect(struct tg_exchange *x)
 static enum step_result step_parse(struct tg_exchange *x)
 {
     struct tg_str encoding = tg_http_head_get(x->req->head, TG_STR("content-encoding"));
-    if (!is_json(x->req->head) || (encoding.n && !tg_str_ieq(encoding, TG_STR("identity")))) {
+    if (!is_accepted(x->dialect, x->req->head) ||
+        (encoding.n && !tg_str_ieq(encoding, TG_STR("identity")))) {
         (void)tg_fail_set(tg_exchange_fail(x), TG_E_MEDIA_TYPE,
                           "send the body as JSON with Content-Type: application/json and without "
                           "Content-Encoding"); /* failed with below */
@@ -178,6 +183,13 @@ static int fail_no_healthy(struct tg_exchange *x)
     return TG_E_NO_UPSTREAM;
 }
 
+/* x-tollgate-strict: true */
+static bool asks_strict(const struct tg_http_head *head)
+{
+    struct tg_str v = tg_http_head_get(head, TG_STR("x-tollgate-strict"));
+    return tg_str_ieq(v, TG_STR("true")) || tg_str_eq(v, TG_STR("1"));
+}
+
 static enum step_result step_route(struct tg_exchange *x)
 {
     refresh_breakers(x);
@@ -192,55 +204,31 @@ static enum step_result step_route(struct tg_exchange *x)
     x->plan = plan; /* only one that was made: later steps take it at its word */
     if (x->plan->n_healthy == 0)
         return fail_with(x, fail_no_healthy(x));
+    x->strict = asks_strict(x->req->head);
+    tg_opaque_pin(x);
     tg_retry_budget_on_request(&x->rt->retry_budget, &x->epoch->snapshot->settings.retry);
     return to(x, TG_EXCHANGE_RUN);
 }
 
 /* ---- RUN ---- */
 
-static bool passes_through(const struct tg_exchange *x, const struct tg_target *t)
-{
-    const struct tg_adapter *ad = tg_runtime_adapter(x->rt, t);
-    return ad && tg_wire_in(ad->formats, x->dialect->format);
-}
-
-static int parse_canonical(struct tg_exchange *x)
-{
-    if (x->chat)
-        return 0;
-    struct tg_chat_req *chat = tg_arena_new(tg_exchange_body_arena(x), struct tg_chat_req);
-    if (!chat)
-        return TG_E_NOMEM;
-    struct tg_fail *f = &x->rt->scratch_fail;
-    tg_fail_clear(f);
-    int rc = x->dialect->parse(tg_exchange_body_arena(x), &x->call, chat, f);
-    if (rc < 0) {
-        struct tg_fail *mine = tg_exchange_fail(x);
-        if (mine && !mine->err)
-            *mine = *f;
-        return rc;
-    }
-    x->chat = chat;
-    return 0;
-}
-
 static int make_attempt(struct tg_exchange *x)
 {
-    uint16_t target = x->plan->targets[x->next_target];
-    const struct tg_target *t = &x->epoch->snapshot->targets[target];
-    bool pass = passes_through(x, t);
-    int rc = pass ? 0 : parse_canonical(x);
-    if (rc == 0)
-        rc = tg_output_prepare(x, !pass);
+    int rc = tg_output_prepare(x, !x->fit.pass);
     if (rc < 0)
         return rc;
+    uint16_t target = x->plan->targets[x->next_target];
+    struct tg_str path, query;
+    tg_target_split(x->req->head->target, &path, &query);
     struct tg_attempt_job job = {
         .rt = x->rt,
         .epoch = x->epoch,
         .target = target,
         .model = x->plan->name,
         .call = &x->call,
-        .chat = pass ? NULL : x->chat,
+        .chat = x->fit.pass ? NULL : x->fit.chat,
+        .path = path,
+        .strict = x->strict || x->epoch->snapshot->targets[target].provider.strict,
         .request_id = x->request_id,
         .client_head = x->req->head,
         .out = &x->out.sink,
@@ -261,11 +249,52 @@ static bool admit(struct tg_exchange *x)
     return false;
 }
 
+/* The next target that takes the request; one that can't, as another of the route may, is passed
+ * over. The first refusal is what the client reads when none can. */
+static int next_target(struct tg_exchange *x)
+{
+    struct tg_fail first, *f = &x->rt->scratch_fail;
+    tg_fail_clear(&first);
+    for (; admit(x); x->next_target++, x->attempts_here = 0) {
+        uint16_t target = x->plan->targets[x->next_target];
+        tg_fail_clear(f);
+        int rc = tg_fit_target(x, &x->epoch->snapshot->targets[target], f);
+        if (rc == 0)
+            return 0;
+        tg_breaker_on_abandoned(&x->epoch->targets[target].breaker);
+        if (!first.err)
+            first = *f;
+        if (rc != TG_E_UNSUPPORTED_PARAMETER)
+            break;
+    }
+    if (!first.err)
+        return fail_no_healthy(x);
+    *f = first;
+    return f->err;
+}
+
+/* A count that no provider is asked for. */
+static enum step_result answer_estimate(struct tg_exchange *x)
+{
+    tg_breaker_on_abandoned(&x->epoch->targets[x->plan->targets[x->next_target]].breaker);
+    x->usage = (struct tg_usage){
+        .source = TG_USAGE_ESTIMATED,
+        .input_tokens = tg_estimate_prompt(x->fit.chat),
+    };
+    int rc = tg_output_prepare(x, true);
+    if (rc == 0)
+        rc = tg_output_finish(x);
+    return rc < 0 ? fail_with(x, rc) : to(x, TG_EXCHANGE_FLUSH);
+}
+
 static enum step_result start_attempt(struct tg_exchange *x)
 {
-    if (!admit(x))
-        return fail_with(x, fail_no_healthy(x));
-    int rc = make_attempt(x);
+    int rc = next_target(x);
+    if (rc < 0)
+        return fail_from(x, &x->rt->scratch_fail, rc);
+    if (x->fit.estimate)
+        return answer_estimate(x);
+    rc = make_attempt(x);
     if (rc < 0) {
         tg_breaker_on_abandoned(&x->epoch->targets[x->plan->targets[x->next_target]].breaker);
         return fail_with(x, rc);
@@ -275,6 +304,8 @@ static enum step_result start_attempt(struct tg_exchange *x)
     x->last_target = x->plan->targets[x->next_target];
     struct tg_str label = tg_attempt_target(x->attempt)->name;
     tg_metrics_add(x->rt->metrics, TG_METRIC_ATTEMPTS, &label, 1, 1);
+    if (x->call.stream)
+        tg_timer_start(x->rt->loop, &x->timer, KEEP_ALIVE_MS);
     /* A failure to start is seen below like any other end of the attempt. */
     return tg_attempt_start(x->attempt) < 0 ? MORE : WAIT;
 }
@@ -288,7 +319,7 @@ static struct tg_retry_decision decide(struct tg_exchange *x, const struct tg_fa
         .targets_left = (uint32_t)(x->plan->n - x->next_target - 1),
         .retry_after_ms = f->retry_after_ms,
         .time_left_ms = INT64_MAX,
-        .content_sent = x->out.state != TG_OUTPUT_NONE,
+        .content_sent = x->out.state > TG_OUTPUT_OPENED,
         .request_sent = tg_attempt_request_sent(x->attempt),
         .random = tg_rand_u64(),
     };
@@ -306,8 +337,21 @@ static void count_retry(struct tg_exchange *x, enum tg_retry_action action)
     tg_metrics_add(x->rt->metrics, TG_METRIC_RETRIES, &kind, 1, 1);
 }
 
+/* Once more at the same target, without the opaque state that it refused. */
+static enum step_result retry_stripped(struct tg_exchange *x)
+{
+    x->stripped = true;
+    count_retry(x, TG_RETRY_SAME);
+    tg_attempt_free(x->attempt);
+    x->attempt = NULL;
+    return MORE;
+}
+
 static enum step_result attempt_failed(struct tg_exchange *x, const struct tg_fail *f)
 {
+    tg_timer_stop(x->rt->loop, &x->timer);
+    if (x->out.state <= TG_OUTPUT_OPENED && tg_opaque_was_refused(x, f))
+        return retry_stripped(x);
     struct tg_retry_decision d = decide(x, f);
     if (d.action == TG_RETRY_GIVE_UP)
         return fail_from(x, f, f->err); /* the attempt stays: its answer may be passed on */
@@ -498,7 +542,8 @@ static void step(struct tg_task *t)
 static void on_timer(struct tg_timer *t)
 {
     struct tg_exchange *x = tg_container_of(t, struct tg_exchange, timer);
-    if (x->state == TG_EXCHANGE_STREAM) {
+    bool streams = x->state == TG_EXCHANGE_STREAM;
+    if (streams || (x->state == TG_EXCHANGE_RUN && x->attempt && x->call.stream)) {
         if (tg_clock_mono_us() - x->last_output_us >= KEEP_ALIVE_MS * 1000ull)
             tg_output_keep_alive(x);
         tg_timer_start(x->rt->loop, &x->timer, KEEP_ALIVE_MS);
@@ -563,7 +608,8 @@ static const char *endpoint_path(const struct tg_dialect *d, struct tg_str targe
     struct tg_str path, query;
     tg_target_split(target, &path, &query);
     for (size_t i = 0; i < d->n_endpoints; i++) {
-        if (tg_str_eq(tg_str_c(d->endpoints[i].path), path))
+        struct tg_str model;
+        if (tg_endpoint_match(&d->endpoints[i], path, &model))
             return d->endpoints[i].path;
     }
     return d->endpoints[0].path;

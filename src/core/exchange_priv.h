@@ -11,6 +11,7 @@
 /* What the answer has come to. */
 enum tg_output_state {
     TG_OUTPUT_NONE = 0,  /* nothing was sent: another attempt is still possible */
+    TG_OUTPUT_OPENED,    /* a stream's head and comments: the same, but errors are events now */
     TG_OUTPUT_STREAMING, /* the head and some content have gone out */
     TG_OUTPUT_DONE,      /* a complete single answer was handed over */
 };
@@ -26,6 +27,16 @@ struct tg_output {
     uint64_t held_since_us;
     void *render_state;
     struct tg_render_info *info; /* made for the first translated attempt */
+};
+
+/* How the request goes to the target that is next (fit.c). */
+struct tg_fit {
+    bool pass;                /* the client's own bytes, spliced */
+    bool estimate;            /* COUNT without a provider that counts */
+    struct tg_chat_req *chat; /* what is encoded, unless it passes */
+    uint64_t dropped, emulated;
+    struct tg_str text; /* the header's value for what text_of stands for */
+    uint64_t text_of;
 };
 
 struct tg_exchange {
@@ -45,6 +56,11 @@ struct tg_exchange {
     struct tg_str cors_origin; /* "" if none */
     struct tg_call call;
     struct tg_chat_req *chat; /* parsed on demand */
+    uint64_t features;        /* of chat: bits of TG_FEATURE_* */
+    struct tg_fit fit;
+    uint32_t origin; /* who made the opaque state in it (affinity.h); 0: nobody known */
+    bool stripped;   /* a provider refused that state: it goes without */
+    bool strict;     /* refuse what would be lost */
     struct tg_route_plan *plan;
     uint16_t next_target; /* index in the plan of the target to use next */
     uint16_t attempts, attempts_here;
@@ -79,6 +95,25 @@ static inline struct tg_arena *tg_exchange_body_arena(struct tg_exchange *x)
 {
     return &x->req->arena;
 }
+
+/* fit.c */
+/* Fills x->fit for an attempt at that target. UNSUPPORTED_PARAMETER: the target can't take the
+ * request; JSON and API errors of its parse; NOMEM. */
+int tg_fit_target(struct tg_exchange *x, const struct tg_target *t,
+                  struct tg_fail *f) TG_WARN_UNUSED;
+/* The canonical request, parsed if it was not; NULL: it does not parse or there is none. */
+const struct tg_chat_req *tg_fit_parse(struct tg_exchange *x);
+/* What was dropped and emulated, as the header says it; "" when nothing was. */
+struct tg_str tg_fit_text(struct tg_exchange *x);
+
+/* opaque.c */
+void tg_opaque_note(struct tg_exchange *x, const struct tg_event *ev); /* from the answer */
+void tg_opaque_pin(struct tg_exchange *x); /* routed: the state's own target comes first */
+/* The target must get the conversation without its opaque state. */
+bool tg_opaque_is_foreign(const struct tg_exchange *x, const struct tg_target *t);
+int tg_opaque_strip(struct tg_exchange *x, struct tg_fail *f) TG_WARN_UNUSED; /* x->fit.chat */
+/* The attempt failed because of it: worth another one without. */
+bool tg_opaque_was_refused(struct tg_exchange *x, const struct tg_fail *f);
 
 /* output.c */
 /* Before an attempt: whether it is translated, a fresh rendering. TG_E_NOMEM. */

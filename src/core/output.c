@@ -26,16 +26,22 @@ static void add(struct head_list *l, struct tg_str name, struct tg_str value)
 static bool is_passed_back(struct tg_str name)
 {
     return tg_str_istarts(name, TG_STR("x-ratelimit-")) ||
-           tg_str_istarts(name, TG_STR("openai-")) || tg_str_ieq(name, TG_STR("retry-after")) ||
-           tg_str_ieq(name, TG_STR("retry-after-ms"));
+           tg_str_istarts(name, TG_STR("openai-")) ||
+           tg_str_istarts(name, TG_STR("anthropic-ratelimit-")) ||
+           tg_str_ieq(name, TG_STR("retry-after")) || tg_str_ieq(name, TG_STR("retry-after-ms")) ||
+           tg_str_ieq(name, TG_STR("x-should-retry"));
 }
 
 static void add_common(struct tg_exchange *x, struct head_list *l)
 {
     add(l, TG_STR("x-request-id"), x->request_id);
+    if (x->dialect->id_header)
+        add(l, tg_str_c(x->dialect->id_header), x->request_id);
+    add(l, TG_STR("x-tollgate-fidelity"), tg_fit_text(x));
     if (x->cors_origin.n) {
         add(l, TG_STR("access-control-allow-origin"), x->cors_origin);
-        add(l, TG_STR("access-control-expose-headers"), TG_STR("x-request-id, retry-after"));
+        add(l, TG_STR("access-control-expose-headers"),
+            TG_STR("x-request-id, retry-after, x-tollgate-target, x-tollgate-fidelity"));
         add(l, TG_STR("vary"), TG_STR("Origin"));
     }
     if (!x->attempt)
@@ -54,23 +60,34 @@ static int respond(struct tg_exchange *x, int status, struct head_list *l, uint6
     return x->reply.ops->respond(x->reply.ctx, status, l->h, l->n, length);
 }
 
-static int begin_stream(struct tg_exchange *x)
+/* The head of a stream; content makes it STREAMING. */
+static int open_stream(struct tg_exchange *x)
 {
     struct head_list l = {.n = 0};
-    add(&l, TG_STR("content-type"), tg_str_c(x->dialect->stream_content_type));
+    const char *type =
+        x->call.stream_content_type ? x->call.stream_content_type : x->dialect->stream_content_type;
+    add(&l, TG_STR("content-type"), tg_str_c(type));
     add(&l, TG_STR("cache-control"), TG_STR("no-cache"));
     add(&l, TG_STR("x-accel-buffering"), TG_STR("no"));
     add_common(x, &l);
-    x->out.state = TG_OUTPUT_STREAMING;
+    x->out.state = TG_OUTPUT_OPENED;
     x->rt->streams++;
-    tg_loop_wake(x->rt->loop, &x->task); /* RUN → STREAM */
     return respond(x, 200, &l, TG_HTTP_LENGTH_UNKNOWN);
+}
+
+/* A passed-through answer is what the provider says it is: sounds and images are no JSON. */
+static struct tg_str single_type(const struct tg_exchange *x)
+{
+    const struct tg_http_head *head =
+        x->out.translated || !x->attempt ? NULL : tg_attempt_response_head(x->attempt);
+    struct tg_str type = head ? tg_http_head_get(head, TG_STR("content-type")) : TG_STR("");
+    return type.n ? type : TG_STR("application/json");
 }
 
 static int single_answer(struct tg_exchange *x, struct tg_str body)
 {
     struct head_list l = {.n = 0};
-    add(&l, TG_STR("content-type"), TG_STR("application/json"));
+    add(&l, TG_STR("content-type"), single_type(x));
     add_common(x, &l);
     x->out.state = TG_OUTPUT_DONE;
     int rc = respond(x, 200, &l, body.n);
@@ -92,7 +109,11 @@ static void write_stream(struct tg_exchange *x, struct tg_str bytes)
 {
     if (!bytes.n || x->out.write_failed)
         return;
-    int rc = x->out.state == TG_OUTPUT_NONE ? begin_stream(x) : 0;
+    int rc = x->out.state == TG_OUTPUT_NONE ? open_stream(x) : 0;
+    if (x->out.state == TG_OUTPUT_OPENED) {
+        x->out.state = TG_OUTPUT_STREAMING;
+        tg_loop_wake(x->rt->loop, &x->task); /* RUN → STREAM */
+    }
     if (rc == 0)
         rc = x->reply.ops->write(x->reply.ctx, bytes);
     note_write(x, rc);
@@ -106,7 +127,7 @@ static void write_stream(struct tg_exchange *x, struct tg_str bytes)
 static bool holds(struct tg_exchange *x, struct tg_str raw)
 {
     struct tg_output *o = &x->out;
-    if (o->state != TG_OUTPUT_NONE || x->first_token_us || x->has_finish)
+    if (o->state > TG_OUTPUT_OPENED || x->first_token_us || x->has_finish)
         return false;
     uint64_t now_us = tg_clock_mono_us();
     if (!o->held.n)
@@ -187,6 +208,7 @@ static void on_event(struct tg_sink *s, const struct tg_event *ev)
 {
     struct tg_exchange *x = tg_container_of(s, struct tg_exchange, out.sink);
     note_event(x, ev);
+    tg_opaque_note(x, ev);
     if (!x->out.translated || x->gone || ev->kind == TG_EV_END || ev->kind == TG_EV_ERROR)
         return;
     render_held(x, ev);
@@ -278,7 +300,7 @@ int tg_output_finish(struct tg_exchange *x)
     }
     if (x->out.held.n) /* a stream without content */
         write_held(x);
-    if (x->out.state == TG_OUTPUT_NONE) /* a stream without one unit */
+    if (x->out.state <= TG_OUTPUT_OPENED) /* a stream without one unit */
         return TG_E_UPSTREAM_INVALID;
     x->reply.ops->end(x->reply.ctx);
     return 0;
@@ -362,13 +384,19 @@ void tg_output_fail(struct tg_exchange *x, const struct tg_fail *fail)
 
 void tg_output_keep_alive(struct tg_exchange *x)
 {
-    if (x->out.state == TG_OUTPUT_STREAMING && !x->out.write_failed)
-        write_stream(x, TG_STR(": keep-alive\n\n"));
+    const char *own = x->call.json_array ? "" : x->dialect->keep_alive;
+    struct tg_str text = own ? tg_str_c(own) : TG_STR(": keep-alive\n\n");
+    if (!text.n || x->out.write_failed || x->out.state == TG_OUTPUT_DONE)
+        return;
+    int rc = x->out.state == TG_OUTPUT_NONE ? open_stream(x) : 0;
+    if (rc == 0)
+        rc = x->reply.ops->write(x->reply.ctx, text);
+    note_write(x, rc);
 }
 
 void tg_output_fini(struct tg_exchange *x)
 {
-    if (x->out.state == TG_OUTPUT_STREAMING)
+    if (x->out.state == TG_OUTPUT_OPENED || x->out.state == TG_OUTPUT_STREAMING)
         x->rt->streams--;
     tg_buf_fini(&x->out.held);
     fini_rendering(x);

@@ -6,6 +6,7 @@
 #include "base/secret.h"
 #include "core/exchange_priv.h"
 #include "io/tls.h"
+#include "policy/route.h"
 #include "wire/url.h"
 
 /* A client TLS context for one CA file, shared by the targets that name it. */
@@ -204,6 +205,7 @@ int tg_runtime_new(const struct tg_runtime_opts *opts, struct tg_runtime **out)
     rt->loop = opts->loop;
     rt->http = opts->http;
     rt->registry = opts->registry;
+    rt->affinity = opts->affinity;
     rt->worker = opts->worker;
     tg_list_init(&rt->exchanges);
     for (size_t i = 0; i < TG_RUNTIME_ATTEMPT_BUCKETS; i++)
@@ -249,10 +251,44 @@ void tg_runtime_set_backend(struct tg_runtime *rt, enum tg_backend_kind kind,
     rt->backends[kind] = (struct tg_backend_slot){.ops = ops, .ctx = ctx, .adapters = adapters};
 }
 
-const struct tg_adapter *tg_runtime_adapter(const struct tg_runtime *rt, const struct tg_target *t)
+/* The format of a provider's API, as adapters name theirs. */
+static bool speaks(const struct tg_adapter *ad, enum tg_provider_api api)
+{
+    switch (api) {
+    case TG_API_DEFAULT:
+        return true;
+    case TG_API_CHAT:
+        return ad->api == TG_WIRE_OPENAI_CHAT || ad->api == TG_WIRE_OLLAMA_CHAT ||
+               ad->api == TG_WIRE_COHERE_CHAT;
+    case TG_API_RESPONSES:
+        return ad->api == TG_WIRE_OPENAI_RESPONSES;
+    case TG_API_MESSAGES:
+    case TG_API_INVOKE:
+        return ad->api == TG_WIRE_ANTHROPIC_MESSAGES;
+    case TG_API_GENERATE_CONTENT:
+        return ad->api == TG_WIRE_GEMINI_GENERATE;
+    case TG_API_CONVERSE:
+        return ad->api == TG_WIRE_BEDROCK_CONVERSE;
+    }
+    TG_UNREACHABLE();
+}
+
+const struct tg_adapter *tg_runtime_adapter(const struct tg_runtime *rt, const struct tg_target *t,
+                                            struct tg_str model)
 {
     const struct tg_adapter *const *list = rt->backends[t->kind].adapters;
-    return list ? list[0] : NULL;
+    enum tg_provider_api api = t->provider.api;
+    if (!list)
+        return NULL;
+    if (t->kind == TG_BACKEND_VERTEX && api == TG_API_DEFAULT)
+        api = tg_str_starts(tg_route_upstream_name(t, model), TG_STR("claude"))
+                  ? TG_API_MESSAGES
+                  : TG_API_GENERATE_CONTENT;
+    for (size_t i = 0; list[i]; i++) {
+        if (speaks(list[i], api))
+            return list[i];
+    }
+    return list[0];
 }
 
 void tg_runtime_abort_all(struct tg_runtime *rt)

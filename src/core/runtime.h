@@ -62,6 +62,7 @@ struct tg_runtime {
     struct tg_epoch *epoch; /* the current one */
     struct tg_metrics *metrics;
     struct tg_trace *trace;
+    struct tg_affinity *affinity; /* shared by all workers; NULL: none */
     struct tg_retry_budget retry_budget;
     struct tg_list exchanges;                            /* all that are alive */
     struct tg_list attempts[TG_RUNTIME_ATTEMPT_BUCKETS]; /* alive, by id */
@@ -82,6 +83,7 @@ struct tg_runtime_opts {
     struct tg_http_client *http;
     const struct tg_registry *registry;
     const struct tg_snapshot *snapshot; /* a reference is taken */
+    struct tg_affinity *affinity;       /* borrowed; NULL: opaque state is not followed */
     uint16_t worker;
 };
 int tg_runtime_new(const struct tg_runtime_opts *opts, struct tg_runtime **out) TG_WARN_UNUSED;
@@ -89,8 +91,10 @@ void tg_runtime_free(struct tg_runtime *rt); /* no exchange may be alive */
 void tg_runtime_set_backend(struct tg_runtime *rt, enum tg_backend_kind kind,
                             const struct tg_backend_ops *ops, void *ctx,
                             const struct tg_adapter *const *adapters);
-/* The adapter that speaks with a target; NULL: it is no HTTP target. */
-const struct tg_adapter *tg_runtime_adapter(const struct tg_runtime *rt, const struct tg_target *t);
+/* The adapter that speaks with a target about a model (its own name or the one that was asked for:
+ * a wildcard may lead to several APIs); NULL: it is no HTTP target. */
+const struct tg_adapter *tg_runtime_adapter(const struct tg_runtime *rt, const struct tg_target *t,
+                                            struct tg_str model);
 /* New configuration: exchanges begun from now on use it. Breakers of targets that keep their name
  * keep their state. TG_E_NOMEM: the old one stays. */
 int tg_runtime_reload(struct tg_runtime *rt, const struct tg_snapshot *s) TG_WARN_UNUSED;

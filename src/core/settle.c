@@ -189,6 +189,9 @@ static void log_exchange(struct tg_exchange *x, uint64_t took_us)
     log_usage(b, &x->usage);
     if (x->has_finish)
         tg_log_cstr(b, "finish_reason", tg_finish_name(x->finish));
+    struct tg_str lost = tg_fit_text(x);
+    if (lost.n)
+        tg_log_str(b, "fidelity", lost);
     if (x->call.user.n)
         add_name(b, "user", x->call.user);
     add_metadata(b, x->call.metadata);

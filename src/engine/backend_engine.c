@@ -366,6 +366,7 @@ static void stop(struct tg_attempt *a)
 
 const struct tg_backend_ops tg_backend_engine_ops = {
     .name = "local",
+    .tasks = 1u << TG_TASK_CHAT,
     .state_bytes = sizeof(struct local),
     .start = start,
     .step = step,

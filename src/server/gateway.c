@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "core/affinity.h"
 #include "server/engine_models.h"
 #include "server/watchdog.h"
 #include "server/worker.h"
@@ -67,7 +68,9 @@ int tg_gateway_start(const struct tg_snapshot *snapshot, struct tg_gateway **out
         return tg_fail_set(fail, TG_E_NOMEM, "out of memory");
     g->snapshot = tg_snapshot_ref(snapshot);
     g->shared.started_wall_us = tg_clock_wall_us();
-    int rc = tg_engine_models_start(&g->shared, snapshot, fail);
+    int rc = tg_affinity_new(&g->shared.affinity);
+    if (rc == 0)
+        rc = tg_engine_models_start(&g->shared, snapshot, fail);
     if (rc == 0)
         rc = make_workers(g, fail);
     if (rc == 0)
@@ -199,6 +202,7 @@ void tg_gateway_free(struct tg_gateway *g)
     tg_engine_models_stop(sh); /* before the mailboxes go */
     for (size_t i = 0; i < sh->n_workers; i++)
         tg_worker_free(&sh->workers[i]);
+    tg_affinity_free(sh->affinity);
     tg_free(sh->workers);
     tg_free(sh->metrics);
     tg_snapshot_unref(g->snapshot);

@@ -251,6 +251,7 @@ static int make_runtime(struct tg_worker *w, const struct tg_snapshot *s)
                                 .http = w->client,
                                 .registry = &tg_server_registry,
                                 .snapshot = s,
+                                .affinity = w->shared->affinity,
                                 .worker = w->index};
     rc = tg_runtime_new(&o, &w->rt);
     if (rc < 0)

@@ -48,6 +48,7 @@ struct tg_gateway_shared {
     struct tg_metrics **metrics; /* one of each worker */
     struct tg_engine_host *engine;
     struct tg_engine_models *engine_models;
+    struct tg_affinity *affinity;
     int64_t started_wall_us;
     _Atomic uint64_t reloads, reloads_failed;
     atomic_bool draining;
