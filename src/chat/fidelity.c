@@ -179,7 +179,7 @@ static uint64_t option_features(const struct tg_chat_req *r)
         bits |= BIT(SERVICE_TIER);
     if (r->user.n)
         bits |= BIT(USER);
-    if (r->metadata.n)
+    if (r->metadata.n && r->wire != TG_WIRE_NONE) /* the gateway's own shapes: for its log */
         bits |= BIT(METADATA);
     if (r->is_completion)
         bits |= BIT(PROMPT);
