@@ -36,14 +36,22 @@ struct tg_call {
     struct tg_str body;
     struct tg_str model; /* "" when the client named none */
     bool stream;
-    bool include_usage;        /* the client wants usage in its stream */
-    bool json_array;           /* the stream is one JSON array (Gemini without alt=sse) */
-    bool store;                /* the answer is to be kept (Responses) */
+    bool include_usage; /* the client wants usage in its stream */
+    bool json_array;    /* the stream is one JSON array (Gemini without alt=sse) */
+    bool store;         /* the answer is to be kept (Responses) */
+    struct tg_str tail; /* of the path, where one format has several endpoints:
+                         * "/images/edits"; else "" */
+    /* Set by the caller before splice(): the provider's names of top-level members, ended by one
+     * without a name; NULL: the format's own. */
+    const struct tg_rename *renames;
     struct tg_str previous_id; /* "" or the kept answer that this one continues (Responses) */
     /* Set by the caller before parse(): what was kept of the conversation up to previous_id, JSON
      * arrays of items, oldest first. */
     const struct tg_str *history;
     size_t n_history;
+    /* Likewise: arrays of kept items that the input only refers to (dialect/responses.h). */
+    const struct tg_str *known;
+    size_t n_known;
     const char *stream_content_type; /* NULL: the dialect's */
     struct tg_str user;              /* user or user_id, "" if none */
     struct tg_str metadata;          /* raw JSON object, "" if none */
@@ -111,6 +119,10 @@ struct tg_dialect {
     /* The error body (in_stream false) or the error event of a stream that had begun. */
     void (*render_fail)(const struct tg_fail *fail, struct tg_str request_id, bool in_stream,
                         struct tg_buf *out);
+    /* The end of a rendered stream that broke; NULL: render_fail(in_stream) is all there is to say.
+     * Nothing may be rendered after it. */
+    int (*broken)(void *state, const struct tg_render_info *info, const struct tg_fail *fail,
+                  struct tg_buf *out);
     const char *stream_content_type; /* "text/event-stream" */
     /* Written when a stream has been silent for long; NULL: a comment line of server-sent events;
      * "": nothing may be. */
@@ -120,6 +132,15 @@ struct tg_dialect {
 
 extern const struct tg_dialect tg_dialect_openai_chat;        /* POST /v1/chat/completions */
 extern const struct tg_dialect tg_dialect_openai_completions; /* POST /v1/completions */
+extern const struct tg_dialect tg_dialect_openai_embeddings;  /* POST /v1/embeddings */
+extern const struct tg_dialect tg_dialect_openai_moderations; /* POST /v1/moderations */
+extern const struct tg_dialect tg_dialect_openai_images;      /* POST /v1/images/… */
+extern const struct tg_dialect tg_dialect_openai_audio;       /* POST /v1/audio/… */
+extern const struct tg_dialect tg_dialect_rerank;             /* POST /v1/rerank, /v2/rerank */
+extern const struct tg_dialect tg_dialect_anthropic;          /* POST /v1/messages */
+extern const struct tg_dialect tg_dialect_anthropic_count;    /* POST /v1/messages/count_tokens */
+extern const struct tg_dialect tg_dialect_responses;          /* POST /v1/responses */
+extern const struct tg_dialect tg_dialect_responses_count;    /* POST /v1/responses/input_tokens */
 extern const struct tg_dialect tg_dialect_generate;           /* POST /v1/generate */
 extern const struct tg_dialect tg_dialect_simple_chat;        /* POST /api/chat {"message"} */
 

@@ -6,6 +6,13 @@
 static const struct tg_dialect *const dialects[] = {
     &tg_dialect_openai_chat,
     &tg_dialect_openai_completions,
+    &tg_dialect_openai_embeddings,
+    &tg_dialect_openai_moderations,
+    &tg_dialect_openai_images,
+    &tg_dialect_openai_audio,
+    &tg_dialect_rerank,
+    &tg_dialect_anthropic,
+    &tg_dialect_anthropic_count,
     &tg_dialect_generate,
     &tg_dialect_simple_chat,
 };
