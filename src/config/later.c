@@ -37,7 +37,6 @@ static const struct later later_keys[] = {
     {"cache", false, TG_CONFIG_ERROR, "the response cache is not available in this version"},
     {"redis", false, TG_CONFIG_ERROR, "Redis is not available in this version"},
     {"database", false, TG_CONFIG_ERROR, "databases are not available in this version"},
-    {"store", false, TG_CONFIG_ERROR, "databases are not available in this version"},
     {"batch", false, TG_CONFIG_ERROR, "batch jobs are not available in this version"},
     {"admin", false, TG_CONFIG_ERROR, "the admin interface is not available in this version"},
     {"tracing", false, TG_CONFIG_ERROR, "traces are not available in this version"},

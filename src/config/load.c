@@ -221,7 +221,9 @@ static int run(struct tg_conf_load *l)
     tg_conf_check_settings(l);
     if (l->raw->settings.server.workers == 0)
         l->raw->settings.server.workers = count_cores(l);
-    rc = tg_conf_models_read(l, find_models(root));
+    rc = tg_conf_store_path(l);
+    if (rc == 0)
+        rc = tg_conf_models_read(l, find_models(root));
     if (rc == 0)
         rc = tg_conf_models_implied(l);
     if (rc == 0)

@@ -222,6 +222,7 @@ const struct tg_conf_origin *tg_conf_model_where(const struct tg_conf_model_def 
                                                  const char *row_key);
 bool tg_conf_model_has(const struct tg_conf_model_def *def, const char *row_key);
 void tg_conf_check_settings(struct tg_conf_load *l); /* across settings */
+int tg_conf_store_path(struct tg_conf_load *l) TG_WARN_UNUSED;
 /* Finishes targets: defaults, credentials, proxies, and whether they can be used at all. */
 int tg_conf_targets_finish(struct tg_conf_load *l) TG_WARN_UNUSED;
 /* Makes a target unusable, for the first reason given. */

@@ -125,6 +125,7 @@ static const struct tg_conf_word mock_faults[] = {
 #define RETRY    settings.retry
 #define BREAKER  settings.breaker
 #define OBSERVE  settings.observability
+#define STORE    settings.store
 #define ENGINE   settings.engine
 #define UPSTREAM settings.upstream
 
@@ -217,6 +218,15 @@ static const struct tg_conf_row global_rows[] = {
         NULL, NULL, "Then one attempt may probe it after this long;"),
     ROW("breaker.close_successes", TG_CT_INT, 0, RAW, BREAKER.close_successes, 1, 1000, "2", NULL,
         NULL, NULL, "it is back after this many successful probes."),
+
+    ROW("store.path", TG_CT_STR, 0, RAW, STORE.path, 1, 4096, NULL,
+        "`$XDG_STATE_HOME/tollgate/tollgate.db`, where `$XDG_STATE_HOME` is `~/.local/state`",
+        "STORE_PATH", NULL,
+        "File of the database (SQLite), made with its folder where there is none; `memory`: what "
+        "is kept ends with the process."),
+    ROW("store.responses_lifetime", TG_CT_DURATION, 0, RAW, STORE.responses_lifetime_ms, 0,
+        49 * DAY, "30d", NULL, NULL, NULL,
+        "How long answers of /v1/responses are kept (`previous_response_id`, GET); 0: none is."),
 
     ROW("engine.builtin", TG_CT_BOOL, 0, RAW, ENGINE.builtin, 0, 1, "true", NULL, NULL, NULL,
         "Offer the small built-in demo model as `tollgate-tiny`."),

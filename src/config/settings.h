@@ -124,6 +124,13 @@ struct tg_mock_config {
     uint32_t fault_after_tokens; /* 0: before the first */
 };
 
+/* The database: what is kept longer than a request. */
+struct tg_store_settings {
+    struct tg_str path;             /* a file's absolute name, or "memory" */
+    bool path_is_default;           /* nobody named it: memory may take its place */
+    uint32_t responses_lifetime_ms; /* 0: no answer is kept */
+};
+
 struct tg_settings {
     struct tg_server_settings server;
     struct tg_limit_settings limits;
@@ -132,6 +139,7 @@ struct tg_settings {
     struct tg_retry_settings retry;
     struct tg_breaker_settings breaker;
     struct tg_engine_settings engine;
+    struct tg_store_settings store;
 };
 
 #endif

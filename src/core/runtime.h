@@ -17,6 +17,7 @@
 #include "net/http_client.h"
 #include "policy/breaker.h"
 #include "policy/retry.h"
+#include "store/store.h"
 
 #define TG_RUNTIME_ATTEMPT_BUCKETS 256 /* power of two */
 #define TG_RUNTIME_BACKENDS        16  /* > the largest tg_backend_kind */
@@ -62,7 +63,8 @@ struct tg_runtime {
     struct tg_epoch *epoch; /* the current one */
     struct tg_metrics *metrics;
     struct tg_trace *trace;
-    struct tg_affinity *affinity; /* shared by all workers; NULL: none */
+    struct tg_affinity *affinity;  /* shared by all workers; NULL: none */
+    struct tg_store_client *store; /* this worker's end; NULL: nothing is kept */
     struct tg_retry_budget retry_budget;
     struct tg_list exchanges;                            /* all that are alive */
     struct tg_list attempts[TG_RUNTIME_ATTEMPT_BUCKETS]; /* alive, by id */

@@ -135,7 +135,7 @@ static int talk_in_process(struct tg_cli *cli)
     struct tg_fail fail;
     char url[64];
     int rc = tg_cli_set(cli, "server.port", "0") | tg_cli_set(cli, "server.host", "127.0.0.1") |
-             tg_cli_set(cli, "server.workers", "1");
+             tg_cli_set(cli, "server.workers", "1") | tg_cli_set(cli, "store.path", "memory");
     const struct tg_snapshot *s = rc ? NULL : tg_cli_load(cli, true);
     if (!s)
         return TG_EXIT_USAGE;

@@ -79,7 +79,8 @@ static void reload(struct tg_gateway *g, const struct tg_cli *c)
     } else {
         tg_log_set_level(s->settings.observability.log_level);
         tg_log_msg(TG_LOG_INFO, "config_reloaded", "%zu models%s", s->n_models,
-                   restart ? "; host, port and workers change with the next start" : "");
+                   restart ? "; host, port, workers and store.path change with the next start"
+                           : "");
     }
     tg_snapshot_unref(s);
 }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "core/affinity.h"
 #include "server/engine_models.h"
+#include "server/store_boot.h"
 #include "server/watchdog.h"
 #include "server/worker.h"
 
@@ -13,6 +14,7 @@ struct tg_gateway {
     struct tg_gateway_shared shared;
     const struct tg_snapshot *snapshot;
     struct tg_watchdog *watchdog;
+    struct tg_store_watch store_watch;
     uint64_t peak_active; /* requests at once, since memory was last given back */
     uint16_t port;
 };
@@ -70,6 +72,8 @@ int tg_gateway_start(const struct tg_snapshot *snapshot, struct tg_gateway **out
     g->shared.started_wall_us = tg_clock_wall_us();
     int rc = tg_affinity_new(&g->shared.affinity);
     if (rc == 0)
+        rc = tg_store_boot(snapshot, &g->shared.store, fail);
+    if (rc == 0)
         rc = tg_engine_models_start(&g->shared, snapshot, fail);
     if (rc == 0)
         rc = make_workers(g, fail);
@@ -96,7 +100,8 @@ uint16_t tg_gateway_port(const struct tg_gateway *g)
 static bool needs_restart(const struct tg_snapshot *a, const struct tg_snapshot *b)
 {
     const struct tg_server_settings *x = &a->settings.server, *y = &b->settings.server;
-    return !tg_str_eq(x->host, y->host) || x->port != y->port || x->workers != y->workers;
+    return !tg_str_eq(x->host, y->host) || x->port != y->port || x->workers != y->workers ||
+           !tg_str_eq(a->settings.store.path, b->settings.store.path);
 }
 
 /* Every worker's TLS context is made before any worker hears of the new configuration. */
@@ -158,6 +163,7 @@ static void trim_after_peak(struct tg_gateway *g)
 void tg_gateway_tick(struct tg_gateway *g)
 {
     tg_engine_models_sweep(&g->shared);
+    tg_store_watch(&g->store_watch, g->shared.store);
     trim_after_peak(g);
 }
 
@@ -200,8 +206,11 @@ void tg_gateway_free(struct tg_gateway *g)
         tg_worker_join(&sh->workers[i]);
     tg_watchdog_stop(g->watchdog);
     tg_engine_models_stop(sh); /* before the mailboxes go */
+    if (sh->store)
+        tg_store_stop(sh->store); /* likewise */
     for (size_t i = 0; i < sh->n_workers; i++)
         tg_worker_free(&sh->workers[i]);
+    tg_store_free(sh->store);
     tg_affinity_free(sh->affinity);
     tg_free(sh->workers);
     tg_free(sh->metrics);

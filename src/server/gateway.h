@@ -19,9 +19,9 @@ struct tg_gateway;
 int tg_gateway_start(const struct tg_snapshot *snapshot, struct tg_gateway **out,
                      struct tg_fail *fail) TG_WARN_UNUSED;
 uint16_t tg_gateway_port(const struct tg_gateway *g);
-/* Swaps the configuration of every worker: requests in work keep theirs. Host, port and the number
- * of workers need a restart; then *out_needs_restart is set and the rest is taken over. On failure
- * (a bad certificate) the old one serves on. */
+/* Swaps the configuration of every worker: requests in work keep theirs. Host, port, the
+ * number of workers and the store's path need a restart; then *out_needs_restart is set and the
+ * rest is taken over. On failure (a bad certificate) the old one serves on. */
 int tg_gateway_reload(struct tg_gateway *g, const struct tg_snapshot *snapshot,
                       bool *out_needs_restart, struct tg_fail *fail) TG_WARN_UNUSED;
 /* Housekeeping, to be called now and then. */

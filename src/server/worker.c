@@ -257,6 +257,9 @@ static int make_runtime(struct tg_worker *w, const struct tg_snapshot *s)
     if (rc < 0)
         return rc;
     tg_server_install_backends(w->rt);
+    rc = tg_store_client_new(w->shared->store, w->loop, &w->rt->store);
+    if (rc < 0)
+        return rc;
     return tg_engine_models_join(w->shared, w);
 }
 
@@ -343,7 +346,9 @@ void tg_worker_free(struct tg_worker *w)
         tg_http_server_free(w->server);
     if (w->rt)
         tg_engine_models_leave(w);
+    struct tg_store_client *store = w->rt ? w->rt->store : NULL;
     tg_runtime_free(w->rt);
+    tg_store_client_free(store);
     if (w->client)
         tg_http_client_free(w->client);
     if (w->resolver)

@@ -46,6 +46,7 @@ struct tg_gateway_shared {
     struct tg_worker *workers;
     size_t n_workers;
     struct tg_metrics **metrics; /* one of each worker */
+    struct tg_store *store;
     struct tg_engine_host *engine;
     struct tg_engine_models *engine_models;
     struct tg_affinity *affinity;

@@ -43,13 +43,13 @@ function configText(config) {
   return typeof config === 'string' ? config : JSON.stringify(config, null, 2);
 }
 
-/** Nothing of the tester's own settings reaches the program. */
+/** Nothing of the tester's own settings reaches the program, and nothing is kept behind its back. */
 function cleanEnvironment(extra) {
   const kept = {};
   for (const name of ['PATH', 'TMPDIR', 'ASAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS']) {
     if (process.env[name]) kept[name] = process.env[name];
   }
-  return { ...kept, ...extra };
+  return { ...kept, STORE_PATH: 'memory', ...extra };
 }
 
 /** A child with its output collected; `lines(which)` are whole lines so far. */
