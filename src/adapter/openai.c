@@ -43,15 +43,37 @@ static struct tg_str path_of(bool completion)
     return completion ? TG_STR("/completions") : TG_STR("/chat/completions");
 }
 
+static struct tg_str path_of_pass(const struct tg_pass *pass)
+{
+    static const struct {
+        enum tg_wire_format format;
+        struct tg_str path;
+    } paths[] = {
+        {TG_WIRE_OPENAI_CHAT, TG_STR_INIT("/chat/completions")},
+        {TG_WIRE_OPENAI_COMPLETIONS, TG_STR_INIT("/completions")},
+        {TG_WIRE_OPENAI_EMBEDDINGS, TG_STR_INIT("/embeddings")},
+        {TG_WIRE_OPENAI_MODERATIONS, TG_STR_INIT("/moderations")},
+        {TG_WIRE_RERANK, TG_STR_INIT("/rerank")},
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(paths); i++) {
+        if (paths[i].format == pass->format)
+            return paths[i].path;
+    }
+    return pass->tail;
+}
+
 static int encode(struct tg_arena *a, const struct tg_chat_req *req,
                   const struct tg_adapter_target *target, struct tg_adapter_request *out,
                   struct tg_fail *fail)
 {
     struct tg_adapter_request r;
-    int rc = make_request(a, path_of(req->is_completion), req->stream, target, &r);
+    bool items = tg_openai_is_items(req->task);
+    struct tg_str path = items ? tg_openai_items_path(req->task) : path_of(req->is_completion);
+    int rc = make_request(a, path, req->stream, target, &r);
     if (rc)
         return tg_fail_set(fail, rc, "not enough memory for the request");
-    rc = tg_openai_encode_body(a, req, target, &r.body, fail);
+    rc = items ? tg_openai_encode_items(a, req, target, &r.body, fail)
+               : tg_openai_encode_body(a, req, target, &r.body, fail);
     if (rc)
         return rc;
     *out = r;
@@ -61,8 +83,14 @@ static int encode(struct tg_arena *a, const struct tg_chat_req *req,
 static int encode_pass(struct tg_arena *a, const struct tg_pass *pass,
                        const struct tg_adapter_target *target, struct tg_adapter_request *out)
 {
-    return make_request(a, path_of(pass->format == TG_WIRE_OPENAI_COMPLETIONS), pass->stream,
-                        target, out);
+    bool media = pass->format == TG_WIRE_OPENAI_IMAGES || pass->format == TG_WIRE_OPENAI_AUDIO;
+    int rc = make_request(a, path_of_pass(pass), pass->stream, target, out);
+    if (rc || !media)
+        return rc;
+    if (pass->content_type.n) /* has the boundary of a multipart body */
+        out->headers[0].value = pass->content_type;
+    out->headers[1].value = TG_STR("*/*");
+    return 0;
 }
 
 /* The provider's own clock is the one its Retry-After date is meant by. */
@@ -96,8 +124,11 @@ static const struct tg_str forwarded[] = {
 const struct tg_adapter tg_adapter_openai = {
     .name = "openai",
     .api = TG_WIRE_OPENAI_CHAT,
-    .formats = TG_WIRE_BIT(OPENAI_CHAT) | TG_WIRE_BIT(OPENAI_COMPLETIONS),
-    .tasks = 1u << TG_TASK_CHAT,
+    .formats = TG_WIRE_BIT(OPENAI_CHAT) | TG_WIRE_BIT(OPENAI_COMPLETIONS) |
+               TG_WIRE_BIT(OPENAI_EMBEDDINGS) | TG_WIRE_BIT(OPENAI_MODERATIONS) |
+               TG_WIRE_BIT(OPENAI_IMAGES) | TG_WIRE_BIT(OPENAI_AUDIO) | TG_WIRE_BIT(RERANK),
+    .tasks =
+        1u << TG_TASK_CHAT | 1u << TG_TASK_EMBED | 1u << TG_TASK_RERANK | 1u << TG_TASK_MODERATE,
     .fidelity = tg_openai_fidelity,
     .forwarded = forwarded,
     .encode = encode,

@@ -501,6 +501,25 @@ static TG_COLD int failed(struct ctx *c)
                                 : "the provider's answer has too many choices or tool calls");
 }
 
+/* An answer of another task than chat. */
+static int on_task(struct ctx *c, const struct members *m)
+{
+    struct tg_openai_dec *d = c->d;
+    struct tg_usage u;
+    if (tg_openai_is_items(d->resp.task)) {
+        d->started = true;
+        d->seen = tg_openai_on_items(&d->resp, c->doc, c->sink);
+        return d->seen ? 0 : on_error(c, m);
+    }
+    d->seen = true;
+    if (!d->content_seen)
+        c->sink->on_event(c->sink, &(struct tg_event){.kind = TG_EV_DELTA});
+    d->content_seen = true;
+    if (tg_openai_media_usage(m->usage, &u))
+        c->sink->on_event(c->sink, &(struct tg_event){.kind = TG_EV_USAGE, .usage = &u});
+    return 0;
+}
+
 int tg_openai_on_json(struct tg_openai_dec *d, struct tg_json_doc *doc, struct tg_sink *sink)
 {
     struct ctx c = {.d = d, .doc = doc, .sink = sink};
@@ -509,6 +528,8 @@ int tg_openai_on_json(struct tg_openai_dec *d, struct tg_json_doc *doc, struct t
     if (tg_unlikely(groq_error(&m).n || !tg_json_is_nil(m.error) ||
                     (m.object && tg_json_str_is(m.object, TG_STR("error")))))
         return on_error(&c, &m);
+    if (tg_unlikely(d->resp.task != TG_TASK_CHAT))
+        return on_task(&c, &m);
     bool usage_only = m.usage && tg_json_is_obj(m.usage) && tg_json_count(m.choices) == 0;
     /* A chunk without choices is fine when it has something else to say (Azure's filter results,
      * usage); an answer without them is none. */
@@ -584,6 +605,8 @@ static bool mend_surrogates(char *p, size_t n)
 int tg_openai_parse(struct tg_openai_dec *d, struct tg_str text, struct tg_json_doc **out)
 {
     struct tg_json_limits limits = {.max_string_bytes = d->resp.max_pending_bytes};
+    if (tg_unlikely(d->resp.task == TG_TASK_EMBED))
+        limits.max_values = text.n; /* nothing but numbers */
     int rc = tg_json_parse(&d->scratch, text, &limits, out, NULL);
     if (tg_likely(rc != TG_E_INVALID_JSON) || tg_str_find(text, TG_STR("\\u")) < 0)
         return rc;

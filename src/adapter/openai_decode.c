@@ -44,6 +44,13 @@ int tg_openai_on_head(void *state, const struct tg_http_head *head)
     struct tg_openai_dec *d = state;
     struct tg_str coding = tg_http_head_get(head, TG_STR("content-encoding"));
     d->encoded = coding.n && !tg_str_ieq(coding, TG_STR("identity"));
+    if (d->resp.task != TG_TASK_MEDIA)
+        return 0;
+    /* Sounds and texts look like anything: only the type says what they are. */
+    struct tg_str type = tg_http_head_get(head, TG_STR("content-type"));
+    d->is_json = tg_str_istarts(type, TG_STR("application/json"));
+    if (!d->resp.stream || !tg_str_istarts(type, TG_STR("text/event-stream")))
+        d->mode = TG_OPENAI_BODY;
     return 0;
 }
 
@@ -224,9 +231,28 @@ static int raw_as_stream(struct tg_openai_dec *d, struct tg_json_doc *doc, struc
     return rc;
 }
 
+/* Passed on whatever it is; read only for its usage. */
+static int finish_media(struct tg_openai_dec *d, struct tg_sink *sink)
+{
+    struct tg_json_doc *doc;
+    struct tg_str text = tg_str_trim(tg_buf_str(&d->body));
+    tg_arena_reset(&d->scratch);
+    if (d->is_json && tg_openai_parse(d, text, &doc) == 0) {
+        int rc = tg_openai_on_json(d, doc, sink);
+        if (rc < 0)
+            return rc;
+    }
+    if (!d->body.n)
+        return tg_openai_broken(d, sink, TG_E_UPSTREAM_INVALID, "the provider's answer is empty");
+    raw(d, sink, tg_buf_str(&d->body), false);
+    return emit_end(d, sink);
+}
+
 static int finish_body(struct tg_openai_dec *d, struct tg_sink *sink)
 {
     struct tg_json_doc *doc;
+    if (d->resp.task == TG_TASK_MEDIA)
+        return finish_media(d, sink);
     tg_arena_reset(&d->scratch);
     struct tg_str text = tg_str_trim(tg_buf_str(&d->body));
     int rc = tg_openai_parse(d, text, &doc);
@@ -285,7 +311,7 @@ int tg_openai_on_bytes(void *state, struct tg_str in, struct tg_sink *sink)
 {
     struct tg_openai_dec *d = state;
     int rc = 0;
-    if (tg_unlikely(d->encoded && d->mode == TG_OPENAI_SNIFF))
+    if (tg_unlikely(d->encoded && d->mode != TG_OPENAI_OVER))
         rc =
             tg_openai_broken(d, sink, TG_E_UPSTREAM_INVALID, "the provider's answer is compressed");
     if (d->mode == TG_OPENAI_SNIFF)
@@ -319,7 +345,9 @@ static int finish_stream(struct tg_openai_dec *d, bool clean, struct tg_sink *si
         if (rc || d->mode == TG_OPENAI_OVER)
             return rc;
     }
-    if (clean && !tg_sse_pending(&d->sse) && d->n_choices && d->n_finished == d->n_choices)
+    bool whole =
+        d->resp.task == TG_TASK_MEDIA ? d->seen : d->n_choices && d->n_finished == d->n_choices;
+    if (clean && !tg_sse_pending(&d->sse) && whole)
         return emit_end(d, sink);
     return tg_openai_broken(d, sink, TG_E_UPSTREAM_INCOMPLETE, "the provider's stream broke off");
 }

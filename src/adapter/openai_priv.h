@@ -20,6 +20,21 @@ int tg_openai_encode_body(struct tg_arena *a, const struct tg_chat_req *req,
 int tg_openai_encode_messages(struct tg_jw *w, const struct tg_chat_req *req,
                               struct tg_fail *fail) TG_WARN_UNUSED;
 
+/* ---- tasks beside chat (openai_items.c) ---- */
+
+/* Path and body of an EMBED, RERANK or MODERATE request. TG_E_UNSUPPORTED_PARAMETER for an input
+ * that this API has no form for. */
+struct tg_str tg_openai_items_path(enum tg_chat_task task);
+int tg_openai_encode_items(struct tg_arena *a, const struct tg_chat_req *req,
+                           const struct tg_adapter_target *target, struct tg_str *out,
+                           struct tg_fail *fail) TG_WARN_UNUSED;
+bool tg_openai_is_items(enum tg_chat_task task);
+/* Emits an answer's items and usage; false: it is no such answer. Emits no terminal event. */
+bool tg_openai_on_items(const struct tg_adapter_response *resp, struct tg_json_doc *doc,
+                        struct tg_sink *sink);
+/* Usage as images, transcriptions and ranking have it ("input_tokens" or only a total). */
+bool tg_openai_media_usage(const struct tg_json *v, struct tg_usage *out);
+
 /* ---- usage (openai_usage.c) ---- */
 
 /* Reads a `usage` object of any provider of this API into disjoint classes; false when it is no
@@ -80,6 +95,7 @@ struct tg_openai_dec {
     struct tg_openai_choice first; /* most answers have but one: `choices` points to it */
     uint32_t n_choices, cap_choices, n_finished;
     bool encoded;      /* Content-Encoding that nobody undid */
+    bool is_json;      /* Content-Type, of media */
     bool seen;         /* a document of the right kind */
     bool started;      /* START was emitted */
     bool content_seen; /* tap: the first DELTA was emitted */

@@ -192,6 +192,10 @@ struct tg_chat_req {
     struct tg_str service_tier;   /* "" if none */
     struct tg_str user, metadata; /* metadata: raw JSON object, "" if none */
     struct tg_extra extra;        /* unknown top-level members */
+    /* Top-level members whose meaning is told by the rest of the request, or kept by the gateway
+     * itself: for their own format only, where they are written as they came. */
+    struct tg_extra own;
+    uint64_t emulated; /* TG_FEATURE_BIT()s that the dialect put in another form than its own */
 };
 
 /* The text of a message's text parts when they are all text (a single part is returned as it is,

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/str.h"
+
 enum tg_wire_format {
     TG_WIRE_NONE = 0, /* the gateway's own shapes: always translated */
     TG_WIRE_OPENAI_CHAT,
@@ -31,6 +33,11 @@ enum tg_wire_format {
     TG_WIRE_FORMAT_COUNT,
 };
 const char *tg_wire_format_name(enum tg_wire_format f); /* "openai_chat"; "" for none */
+
+/* A member of a format's objects that a provider has under another name. */
+struct tg_rename {
+    struct tg_str from, to; /* from.n 0: end of a list */
+};
 
 /* Sets of formats. */
 #define TG_WIRE_BIT(name) (1u << TG_WIRE_##name)

@@ -26,7 +26,7 @@ static TG_COLD int no_memory(const struct place *at)
 }
 
 /* "data:image/png;base64,AAAA" → mime and data; anything else is a URL. RFC 2397. */
-static struct tg_media media_of_url(struct tg_str url)
+struct tg_media tg_openai_media_of_url(struct tg_str url)
 {
     struct tg_media m = {.source = TG_MEDIA_URL, .mime = TG_STR(""), .data = url};
     if (!tg_str_istarts(url, TG_STR("data:")))
@@ -53,7 +53,7 @@ static int image_part(const struct place *at, const struct tg_json *v, struct tg
     if (!url.p)
         return bad(at, "content", "has an image_url part without a url");
     p->kind = TG_PART_IMAGE;
-    p->media = media_of_url(url);
+    p->media = tg_openai_media_of_url(url);
     p->media.detail = tg_json_get_str(image, TG_STR("detail"));
     return 0;
 }
@@ -82,8 +82,8 @@ static int file_part(const struct place *at, const struct tg_json *v, struct tg_
     if (!data.p && !id.p)
         return bad(at, "content", "has a file part with neither file_data nor file_id");
     p->kind = TG_PART_DOCUMENT;
-    p->media =
-        data.p ? media_of_url(data) : (struct tg_media){.source = TG_MEDIA_FILE_ID, .data = id};
+    p->media = data.p ? tg_openai_media_of_url(data)
+                      : (struct tg_media){.source = TG_MEDIA_FILE_ID, .data = id};
     if (data.p && p->media.source == TG_MEDIA_URL && !tg_str_starts(data, TG_STR("http")))
         p->media.source = TG_MEDIA_INLINE; /* bare base64, as some clients send */
     p->media.detail = tg_json_get_str(file, TG_STR("filename"));

@@ -12,9 +12,16 @@ int tg_openai_splice(struct tg_arena *a, const struct tg_call *call, struct tg_s
                      bool inject_usage, struct iovec *out_iov, int max_iov, int *out_n,
                      bool *out_hide_usage);
 
+/* The same for a body that is only a part of call->parsed. */
+int tg_openai_splice_body(struct tg_arena *a, const struct tg_body *b, const struct tg_call *call,
+                          struct tg_str upstream_model, bool inject_usage, struct iovec *out_iov,
+                          int max_iov, int *out_n, bool *out_hide_usage) TG_WARN_UNUSED;
+
 /* The messages of a chat request. MISSING_FIELD, INVALID_VALUE with the path of the field. */
 int tg_openai_parse_messages(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *out,
                              struct tg_fail *f) TG_WARN_UNUSED;
+/* "data:image/png;base64,AAAA" → mime and data; anything else is a URL. */
+struct tg_media tg_openai_media_of_url(struct tg_str url);
 /* Tools, tool_choice, response_format, reasoning. */
 int tg_openai_parse_options(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *out,
                             struct tg_fail *f) TG_WARN_UNUSED;

@@ -2,6 +2,8 @@
 #include "dialect/openai_priv.h"
 #include "json/splice.h"
 
+#define MAX_RENAMES 8 /* in one body */
+
 /* Printable ASCII without what JSON escapes. */
 static bool is_plain(struct tg_str text)
 {
@@ -48,13 +50,37 @@ static int usage_change(const struct tg_body *b, struct tg_json_change *change,
     return tg_json_edit_set_member(b->doc, options, TG_STR("include_usage"), TG_STR("true"), edit);
 }
 
-int tg_openai_splice(struct tg_arena *a, const struct tg_call *call, struct tg_str upstream_model,
-                     bool inject_usage, struct iovec *out_iov, int max_iov, int *out_n,
-                     bool *out_hide_usage)
+/* Members that the provider calls otherwise: their keys, as edits. One whose new name the body has
+ * as well stays, so that nothing is said twice. */
+static int rename_edits(const struct tg_body *b, const struct tg_rename *names, struct tg_arena *a,
+                        struct tg_splice *out, size_t max)
 {
-    const struct tg_body *b = call->parsed;
+    size_t n = 0;
+    if (!names)
+        return 0;
+    struct tg_json_iter it = tg_json_iter(b->root);
+    while (tg_json_next(&it)) {
+        const struct tg_rename *r = names;
+        while (r->from.n && !tg_str_eq(r->from, it.name))
+            r++;
+        if (!r->from.n || tg_json_get(b->root, r->to))
+            continue;
+        if (n == max)
+            return TG_E_FULL;
+        struct tg_str key = quoted(a, r->to);
+        if (!key.p)
+            return TG_E_NOMEM;
+        out[n++] = tg_json_edit_value(b->doc, it.key, key);
+    }
+    return (int)n;
+}
+
+int tg_openai_splice_body(struct tg_arena *a, const struct tg_body *b, const struct tg_call *call,
+                          struct tg_str upstream_model, bool inject_usage, struct iovec *out_iov,
+                          int max_iov, int *out_n, bool *out_hide_usage)
+{
     struct tg_json_change changes[2];
-    struct tg_splice edits[3];
+    struct tg_splice edits[3 + MAX_RENAMES];
     size_t n_changes = 0, n_edits = 0;
     bool inject = inject_usage && call->stream && !call->include_usage;
     if (!tg_str_eq(call->model, upstream_model)) {
@@ -78,6 +104,10 @@ int tg_openai_splice(struct tg_arena *a, const struct tg_call *call, struct tg_s
             return n;
         n_edits += (size_t)n;
     }
+    int renamed = rename_edits(b, call->renames, a, edits + n_edits, TG_ARRAY_LEN(edits) - n_edits);
+    if (renamed < 0)
+        return renamed;
+    n_edits += (size_t)renamed;
     tg_json_splice_sort(edits, n_edits);
     int n = tg_json_splice_iov(call->body, edits, n_edits, out_iov, (size_t)max_iov);
     if (n < 0)
@@ -85,4 +115,12 @@ int tg_openai_splice(struct tg_arena *a, const struct tg_call *call, struct tg_s
     *out_n = n;
     *out_hide_usage = inject;
     return 0;
+}
+
+int tg_openai_splice(struct tg_arena *a, const struct tg_call *call, struct tg_str upstream_model,
+                     bool inject_usage, struct iovec *out_iov, int max_iov, int *out_n,
+                     bool *out_hide_usage)
+{
+    return tg_openai_splice_body(a, call->parsed, call, upstream_model, inject_usage, out_iov,
+                                 max_iov, out_n, out_hide_usage);
 }
