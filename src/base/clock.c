@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 #include <time.h>
@@ -51,7 +52,7 @@ struct civil {
     int year, month, day, hour, minute, second, weekday; /* month, day from 1; 0: Sunday */
 };
 
-enum { US_PER_SECOND = 1000000, SECONDS_PER_DAY = 86400 };
+enum { US_PER_SECOND = 1000000, SECONDS_PER_DAY = 86400, ISO_BYTES = 19 };
 #define MIN_WALL_US (-62135596800 * US_PER_SECOND)     /* 0001-01-01 */
 #define MAX_WALL_US (253402300800 * US_PER_SECOND - 1) /* 9999-12-31, four digits of year */
 
@@ -195,6 +196,15 @@ static bool shape_matches(const char *p, size_t n)
     return true;
 }
 
+/* Year, month and day must be in range. */
+static int64_t from_civil(int year, int month, int day, int seconds)
+{
+    int64_t days = days_before_year(year) + day - 1;
+    for (int m = 1; m < month; m++)
+        days += days_in_month(year, m);
+    return (days * SECONDS_PER_DAY + seconds) * US_PER_SECOND;
+}
+
 int tg_clock_parse_http_date(const char *p, size_t n, int64_t *out_wall_us)
 {
     if (!shape_matches(p, n))
@@ -207,10 +217,54 @@ int tg_clock_parse_http_date(const char *p, size_t n, int64_t *out_wall_us)
         return TG_E_INVALID_ARG;
     if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60)
         return TG_E_INVALID_ARG;
-    int64_t days = days_before_year(year) + day - 1;
-    for (int m = 1; m < month; m++)
-        days += days_in_month(year, m);
-    int64_t seconds = days * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second;
-    *out_wall_us = seconds * US_PER_SECOND;
+    *out_wall_us = from_civil(year, month, day, hour * 3600 + minute * 60 + second);
+    return 0;
+}
+
+/* "Z", "+01:00" or "-0730"; seconds east of Greenwich, INT_MIN: malformed. */
+static int parse_zone(const char *p, size_t n)
+{
+    if (n == 1 && (p[0] == 'Z' || p[0] == 'z'))
+        return 0;
+    bool colon = n == 6 && p[3] == ':';
+    if ((n != 5 && !colon) || (p[0] != '+' && p[0] != '-'))
+        return INT_MIN;
+    int hour = get_digits(p + 1, 2), minute = get_digits(p + (colon ? 4 : 3), 2);
+    if (hour < 0 || hour > 23 || minute < 0 || minute > 59)
+        return INT_MIN;
+    int seconds = hour * 3600 + minute * 60;
+    return p[0] == '-' ? -seconds : seconds;
+}
+
+static bool iso_shape(const char *p, size_t n)
+{
+    static const char shape[] = "dddd-dd-ddTdd:dd:dd";
+    if (n < ISO_BYTES + 1)
+        return false;
+    for (size_t i = 0; i < ISO_BYTES; i++)
+        if (shape[i] != 'd' && p[i] != shape[i] &&
+            !(shape[i] == 'T' && (p[i] == 't' || p[i] == ' ')))
+            return false;
+    return true;
+}
+
+int tg_clock_parse_iso(const char *p, size_t n, int64_t *out_wall_us)
+{
+    if (!iso_shape(p, n))
+        return TG_E_INVALID_ARG;
+    int year = get_digits(p, 4), month = get_digits(p + 5, 2), day = get_digits(p + 8, 2);
+    int hour = get_digits(p + 11, 2), minute = get_digits(p + 14, 2),
+        second = get_digits(p + 17, 2);
+    size_t i = ISO_BYTES;
+    if (p[i] == '.')
+        for (i++; i < n && p[i] >= '0' && p[i] <= '9'; i++)
+            continue;
+    int zone = parse_zone(p + i, n - i);
+    if (year < 1 || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month))
+        return TG_E_INVALID_ARG;
+    if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60 ||
+        zone == INT_MIN)
+        return TG_E_INVALID_ARG;
+    *out_wall_us = from_civil(year, month, day, hour * 3600 + minute * 60 + second - zone);
     return 0;
 }

@@ -23,6 +23,9 @@ size_t tg_clock_iso(int64_t wall_us, char *out, size_t cap);
 size_t tg_clock_http_date(int64_t wall_us, char *out, size_t cap);
 /* Parses an IMF-fixdate; TG_E_INVALID_ARG if it is not one. */
 int tg_clock_parse_http_date(const char *p, size_t n, int64_t *out_wall_us);
+/* Parses a date of RFC 3339 ("2026-11-21T09:00:00Z", "…00.5+01:00"), fractions of a second cut off;
+ * TG_E_INVALID_ARG if it is not one. */
+int tg_clock_parse_iso(const char *p, size_t n, int64_t *out_wall_us);
 
 void tg_clock_fake_start(uint64_t mono_ns, int64_t wall_us);
 void tg_clock_fake_advance_us(uint64_t us);

@@ -129,6 +129,56 @@ static void http_date_refuses(void **state)
     assert_int_equal(tg_clock_http_date(us, out, 29), 0);
 }
 
+static void iso_is_read(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t seconds;
+    } good[] = {
+        {"1970-01-01T00:00:00Z", 0},
+        {"2015-08-30T12:36:00Z", 1440938160},
+        {"2015-08-30t12:36:00.999z", 1440938160},
+        {"2015-08-30 14:36:00+02:00", 1440938160},
+        {"2015-08-30T05:06:00-0730", 1440938160},
+        {"2000-02-29T23:59:60Z", 951868800},
+        {"0001-01-01T00:00:00Z", -62135596800},
+    };
+    static const char *const bad[] = {
+        "",
+        "2015-08-30",
+        "2015-08-30T12:36:00",
+        "2015-08-30T12:36:00X",
+        "2015-08-30T12:36:00ZZ",
+        "2015-02-29T00:00:00Z",
+        "2015-13-01T00:00:00Z",
+        "2015-00-01T00:00:00Z",
+        "2015-01-00T00:00:00Z",
+        "2015-01-32T00:00:00Z",
+        "2015-01-01T24:00:00Z",
+        "2015-01-01T00:60:00Z",
+        "2015-01-01T00:00:61Z",
+        "2015-01-01T00:00:00+24:00",
+        "2015-01-01T00:00:00+01:60",
+        "2015-01-01T00:00:00+1:00",
+        "2015-01-01T00:00:00 01:00",
+        "2015/01/01T00:00:00Z",
+        "x015-01-01T00:00:00Z",
+        "2015-01-01T0a:00:00Z",
+        "0000-01-01T00:00:00Z",
+        "2015-01-01T00:00:00.",
+        "2015-01-01T00:00:00.5",
+    };
+    int64_t us = 7;
+    for (size_t i = 0; i < TG_ARRAY_LEN(good); i++) {
+        assert_int_equal(tg_clock_parse_iso(good[i].text, strlen(good[i].text), &us), 0);
+        assert_int_equal(us, good[i].seconds * 1000000);
+    }
+    us = 7;
+    for (size_t i = 0; i < TG_ARRAY_LEN(bad); i++)
+        if (tg_clock_parse_iso(bad[i], strlen(bad[i]), &us) != TG_E_INVALID_ARG || us != 7)
+            fail_msg("%s was taken", bad[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +188,7 @@ int main(void)
         cmocka_unit_test(iso_within_and_between_seconds),
         cmocka_unit_test(calendar_agrees_with_gmtime),
         cmocka_unit_test(http_date_refuses),
+        cmocka_unit_test(iso_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
