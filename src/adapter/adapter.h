@@ -25,6 +25,7 @@
 #include "base/compiler.h"
 #include "base/fail.h"
 #include "chat/event.h"
+#include "chat/fidelity.h"
 #include "chat/request.h"
 #include "chat/wire_format.h"
 #include "wire/http.h"
@@ -119,6 +120,20 @@ struct tg_adapter {
 };
 
 extern const struct tg_adapter tg_adapter_openai; /* OpenAI and all that speak its API */
+
+/* Where a provider of OpenAI's API differs from it; the rows are in quirks.c. NULL is fine for q:
+ * nowhere. */
+/* The row by the target's `provider` setting, else by its URL's host; NULL: none is known. */
+const struct tg_quirks *tg_quirks_find(struct tg_str provider, struct tg_str host);
+/* What of an adapter's formats passes through there. */
+uint32_t tg_quirks_formats(const struct tg_quirks *q, uint32_t of_adapter);
+/* Top-level members with another name there (tg_call.renames). */
+const struct tg_rename *tg_quirks_renames(const struct tg_quirks *q);
+/* It understands stream_options.include_usage. */
+bool tg_quirks_stream_usage(const struct tg_quirks *q);
+/* tg_features_with() for an adapter's row as it is at that provider. */
+uint64_t tg_quirks_with(uint64_t used, const uint8_t *row, const struct tg_quirks *q,
+                        enum tg_fidelity fate);
 
 /* Shared by classify functions: Retry-After (seconds or date; bounded to 3,600 s; garbage: -1). */
 int64_t tg_adapter_retry_after_ms(const struct tg_http_head *head, int64_t now_wall_us);

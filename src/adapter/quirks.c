@@ -73,3 +73,18 @@ struct tg_str tg_quirks_member(const struct tg_quirks *q, struct tg_str name)
     }
     return name;
 }
+
+uint32_t tg_quirks_formats(const struct tg_quirks *q, uint32_t of_adapter)
+{
+    return q && q->formats ? of_adapter & q->formats : of_adapter;
+}
+
+const struct tg_rename *tg_quirks_renames(const struct tg_quirks *q)
+{
+    return q ? q->renames : NULL;
+}
+
+bool tg_quirks_stream_usage(const struct tg_quirks *q)
+{
+    return !q || !q->no_stream_options;
+}

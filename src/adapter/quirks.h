@@ -3,13 +3,15 @@
  * formats may pass through. The encoder and the splice act on rows; no code names a provider.
  *
  * A row is found by the target's `provider` setting or by its URL's host. Sources of the facts:
- * beside each row. Thread rule: pure functions over const data. */
+ * beside each row. Finding a row, and what callers ask of it: adapter.h. Thread rule: pure
+ * functions over const data. */
 #ifndef TG_ADAPTER_QUIRKS_H
 #define TG_ADAPTER_QUIRKS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "adapter/adapter.h"
 #include "base/str.h"
 #include "chat/fidelity.h"
 #include "chat/wire_format.h"
@@ -52,16 +54,11 @@ struct tg_quirks {
     bool no_stream_options; /* does not understand stream_options.include_usage */
 };
 
-/* The row by the setting's name, else by host; NULL: no peculiarities are known. */
-const struct tg_quirks *tg_quirks_find(struct tg_str provider, struct tg_str host);
 /* Rows in order; NULL behind the last. For docs and tests. */
 const struct tg_quirks *tg_quirks_at(size_t i);
 
 /* What becomes of a feature at a provider: the adapter's row, changed by quirks (NULL: not). */
 enum tg_fidelity tg_quirks_fate(const uint8_t *row, const struct tg_quirks *q, enum tg_feature f);
-/* Of `used`, those features with that fate (as tg_features_with). */
-uint64_t tg_quirks_with(uint64_t used, const uint8_t *row, const struct tg_quirks *q,
-                        enum tg_fidelity f);
 /* The name that a top-level member has there. */
 struct tg_str tg_quirks_member(const struct tg_quirks *q, struct tg_str name);
 

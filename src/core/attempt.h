@@ -117,4 +117,7 @@ uint64_t tg_attempt_id(const struct tg_attempt *a);
 /* The attempt with that id on this runtime, NULL if it is gone. */
 struct tg_attempt *tg_attempt_find(struct tg_runtime *rt, uint64_t id);
 
+/* Where the target's provider differs from its API's rule; NULL: nowhere known. */
+const struct tg_quirks *tg_target_quirks(const struct tg_target *t);
+
 #endif

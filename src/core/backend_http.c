@@ -12,7 +12,7 @@
 #include "policy/route.h"
 #include "wire/h1.h"
 
-#define MAX_IOV         8
+#define MAX_IOV         24           /* head, and a body with every name of its members changed */
 #define MAX_ERROR_BYTES (256u << 10) /* of a non-2xx body */
 #define MAX_HEAD_BYTES  (64u << 10)
 #define HEAD_BYTES      512 /* what most heads need */
@@ -130,9 +130,11 @@ static int make_body(struct tg_attempt *a, struct http_state *st,
                             ? tg_http_head_get(job->client_head, TG_STR("content-type"))
                             : TG_STR(""),
     };
+    struct tg_call call = *job->call;
+    call.renames = tg_quirks_renames(at->quirks);
     int n = 0, rc = ad->encode_pass(tg_attempt_arena(a), &pass, at, req);
     if (rc == 0)
-        rc = d->splice(tg_attempt_arena(a), job->call, at->model, at->stream_usage, iov + 1,
+        rc = d->splice(tg_attempt_arena(a), &call, at->model, at->stream_usage, iov + 1,
                        MAX_IOV - 1, &n, &st->hide_usage);
     return rc < 0 ? rc : n + 1;
 }
@@ -201,10 +203,18 @@ static size_t iov_bytes(const struct iovec *iov, int n)
     return total;
 }
 
+const struct tg_quirks *tg_target_quirks(const struct tg_target *t)
+{
+    if (t->kind != TG_BACKEND_OPENAI_COMPATIBLE)
+        return NULL;
+    return tg_quirks_find(t->provider.provider, t->url.host);
+}
+
 static int start(struct tg_attempt *a)
 {
     struct http_state *st = tg_attempt_state_mem(a);
     const struct tg_target *t = tg_attempt_target(a);
+    const struct tg_quirks *quirks = tg_target_quirks(t);
     struct tg_adapter_target at = {
         .model = tg_route_upstream_name(t, tg_attempt_job(a)->model),
         .base_path = t->url.path,
@@ -212,7 +222,8 @@ static int start(struct tg_attempt *a)
         .api_version = t->provider.api_version,
         .region = t->provider.region,
         .project = t->provider.project,
-        .stream_usage = t->upstream.stream_usage,
+        .stream_usage = t->upstream.stream_usage && tg_quirks_stream_usage(quirks),
+        .quirks = quirks,
     };
     struct tg_adapter_request req = {.method = TG_HTTP_POST};
     TG_UNINITIALIZED struct iovec iov[MAX_IOV];

@@ -69,11 +69,12 @@ static int weigh(struct tg_exchange *x, const struct tg_target *t, const uint8_t
 {
     uint64_t used = x->features & ~TG_FEATURE_BIT(COUNTING);
     if (row) {
-        uint64_t refused = tg_features_with(used, row, TG_REFUSED);
+        const struct tg_quirks *q = tg_target_quirks(t);
+        uint64_t refused = tg_quirks_with(used, row, q, TG_REFUSED);
         if (refused)
             return refuse(x, t, refused, f);
-        x->fit.dropped |= tg_features_with(used, row, TG_DROPPED);
-        x->fit.emulated |= tg_features_with(used, row, TG_EMULATED);
+        x->fit.dropped |= tg_quirks_with(used, row, q, TG_DROPPED);
+        x->fit.emulated |= tg_quirks_with(used, row, q, TG_EMULATED);
     }
     if (x->strict || t->provider.strict)
         return tg_fidelity_strict(x->fit.dropped, x->fit.emulated, x->chat, f);
@@ -86,7 +87,8 @@ int tg_fit_target(struct tg_exchange *x, const struct tg_target *t, struct tg_fa
     const struct tg_backend_ops *ops = ops_of(x, t);
     bool strip = tg_opaque_is_foreign(x, t);
     x->fit = (struct tg_fit){
-        .pass = ad && !strip && tg_wire_in(ad->formats, x->dialect->format),
+        .pass = ad && !strip &&
+                tg_wire_in(tg_quirks_formats(tg_target_quirks(t), ad->formats), x->dialect->format),
     };
     if (x->fit.pass)
         return 0;
