@@ -13,6 +13,8 @@ static const struct tg_dialect *const dialects[] = {
     &tg_dialect_rerank,
     &tg_dialect_anthropic,
     &tg_dialect_anthropic_count,
+    &tg_dialect_responses,
+    &tg_dialect_responses_count,
     &tg_dialect_generate,
     &tg_dialect_simple_chat,
 };
