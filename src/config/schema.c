@@ -318,6 +318,8 @@ static const struct tg_conf_row model_rows[] = {
     ROW("proxy", TG_CT_SECRET, (WEB | TG_CF_INHERIT), DEF, proxy, 1, 2048, NULL, "`upstream.proxy`",
         NULL, NULL, "HTTP proxy to reach the provider through, or `none`."),
     ENGINE_ROWS("engine.", (TG_CF_FILE_ONLY | TG_CF_LOCAL | TG_CF_INHERIT), DEF, target.engine),
+    ROW("mock.script", TG_CT_PATH, MCK, DEF, target.mock.script, 1, 4096, NULL, "none", NULL, NULL,
+        "JSON file of what it answers to which conversation, tool calls included; see api.md."),
     ROW("mock.text", TG_CT_STR, MCK, DEF, target.mock.text, 0, 65536, NULL, "lorem ipsum", NULL,
         NULL, "What it answers."),
     ROW("mock.tokens", TG_CT_INT, MCK, DEF, target.mock.tokens, 0, 10000000, NULL,
@@ -336,6 +338,8 @@ static const struct tg_conf_row model_rows[] = {
         mock_faults, "How the answer goes wrong."),
     ROW("mock.fault_after", TG_CT_INT, MCK, DEF, target.mock.fault_after_tokens, 0, 10000000, NULL,
         "0", NULL, NULL, "After how many tokens it does."),
+    ROW("mock.dimensions", TG_CT_INT, MCK, DEF, target.mock.dimensions, 1, 65536, "64", NULL, NULL,
+        NULL, "Length of its embeddings where the request says nothing."),
 };
 
 const struct tg_conf_table tg_conf_global = {"", global_rows, TG_ARRAY_LEN(global_rows)};

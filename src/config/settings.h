@@ -111,8 +111,12 @@ enum tg_mock_fault {
     TG_MOCK_FAULT_INVALID,    /* an answer that cannot be understood */
 };
 
+struct tg_mock_steps;
+
 /* The scripted backend: what it answers and how it fails. */
 struct tg_mock_config {
+    struct tg_str script;              /* file with `steps`; "": none */
+    const struct tg_mock_steps *steps; /* NULL: `text` is the answer to everything */
     struct tg_str text;     /* answered whole, or repeated up to `tokens`; "": lorem ipsum */
     uint32_t tokens;        /* output tokens; 0: as many as `text` has words */
     uint32_t latency_ms;    /* before the head of the answer */
@@ -122,6 +126,7 @@ struct tg_mock_config {
     uint32_t retry_after_s; /* with an error status; 0: none */
     enum tg_mock_fault fault;
     uint32_t fault_after_tokens; /* 0: before the first */
+    uint32_t dimensions;         /* of embeddings where the request says nothing */
 };
 
 /* The database: what is kept longer than a request. */

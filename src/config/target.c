@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "config/load_priv.h"
+#include "config/mock_steps.h"
 
 static bool is_http(const struct tg_conf_model_def *d)
 {
@@ -106,6 +107,28 @@ static int finish_local(struct tg_conf_load *l, struct tg_conf_model_def *d)
     return 0;
 }
 
+static int finish_mock(struct tg_conf_load *l, struct tg_conf_model_def *d)
+{
+    const struct tg_conf_origin *at = tg_conf_model_where(d, "mock.script");
+    struct tg_str key = tg_conf_model_key(l, d, "mock.script"), text;
+    struct tg_mock_config *m = &d->target.mock;
+    if (m->script.n == 0)
+        return 0;
+    int rc = tg_conf_file_read(l, m->script, TG_MOCK_MAX_FILE_BYTES, at, key, &text);
+    if (rc == TG_E_NOT_FOUND_INTERNAL)
+        tg_conf_error(l, at, key, "there is no file '%.*s'", TG_STR_ARG(m->script));
+    if (rc < 0)
+        return rc == TG_E_NOMEM ? rc : 0;
+    struct tg_fail fail;
+    tg_fail_clear(&fail);
+    rc = tg_mock_steps_parse(&l->scratch, l->arena, text, &m->steps, &fail);
+    if (rc == TG_E_NOMEM)
+        return rc;
+    if (rc < 0)
+        tg_conf_error(l, at, key, "%.*s: %s", TG_STR_ARG(m->script), fail.message);
+    return tg_conf_note_file(l, m->script);
+}
+
 static void finish_names(struct tg_conf_load *l, struct tg_conf_model_def *d)
 {
     if (d->target.model_name.n == 0 && is_http(d) && !d->model.wildcard)
@@ -142,6 +165,8 @@ static int finish_one(struct tg_conf_load *l, struct tg_conf_model_def *d)
             rc = finish_http(l, d);
         else if (d->backend == TG_BACKEND_LOCAL)
             rc = finish_local(l, d);
+        else if (d->backend == TG_BACKEND_MOCK)
+            rc = finish_mock(l, d);
     }
     finish_names(l, d);
     return rc;

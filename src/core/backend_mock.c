@@ -1,11 +1,16 @@
 /* The mock backend: plays a script of events by the clock, with the faults a provider can have. */
 #include "base/assert.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "core/attempt.h"
+#include "core/mock_model.h"
 #include "core/mock_script.h"
+#include "core/mock_tasks.h"
 #include "core/runtime.h"
 
-enum phase { LATENCY, FIRST, TOKENS, CLOSING, SILENT };
+enum phase { LATENCY, TOKENS, SILENT };
+
+#define MAX_ITEM (2u << 20)
 
 struct mock_state {
     struct tg_mock_config cfg;
@@ -14,7 +19,8 @@ struct mock_state {
     enum phase phase;
     bool due; /* the phase's wait is over */
     bool paused;
-    uint32_t sent, total, limit; /* tokens; limit: where max_tokens cuts */
+    struct tg_mock_player player;
+    size_t items; /* of tasks that are answered with items: how many were sent */
 };
 
 static void on_timer(struct tg_timer *t)
@@ -31,11 +37,34 @@ static void wait_ms(struct mock_state *st, uint32_t ms)
         tg_timer_start(tg_attempt_job(st->attempt)->rt->loop, &st->timer, ms);
 }
 
-static uint32_t token_limit(const struct tg_chat_req *chat, uint32_t total)
+/* About four bytes a token: a mock's own truth, so that usage is never absent. */
+static int64_t prompt_tokens(const struct tg_attempt_job *job)
 {
-    if (!(chat->sampling.has & TG_HAS_MAX_TOKENS) || chat->sampling.max_tokens >= (int64_t)total)
-        return total;
-    return (uint32_t)chat->sampling.max_tokens;
+    return (int64_t)(job->call->body.n / 4 + 1);
+}
+
+/* Ids of tool calls come from the request's, without its "req_". */
+static struct tg_str answer_tag(const struct tg_attempt_job *job)
+{
+    ptrdiff_t at = tg_str_chr(job->request_id, '_');
+    return tg_str_from(job->request_id, (size_t)(at + 1));
+}
+
+static int make_answer(struct mock_state *st, struct tg_attempt *a)
+{
+    const struct tg_attempt_job *job = tg_attempt_job(a);
+    const struct tg_chat_req *chat = job->chat;
+    const struct tg_sampling *s = &chat->sampling;
+    struct tg_mock_answer answer = {.finish = TG_FINISH_STOP};
+    int rc = 0;
+    if (st->cfg.steps && chat->task == TG_TASK_CHAT)
+        rc = tg_mock_model_answer(st->cfg.steps, chat, answer_tag(job), tg_attempt_arena(a),
+                                  &answer, tg_attempt_fail(a));
+    if (rc == 0)
+        rc = tg_mock_player_init(&st->player, &st->cfg, &answer,
+                                 s->has & TG_HAS_MAX_TOKENS ? s->max_tokens : -1,
+                                 prompt_tokens(job), tg_attempt_arena(a));
+    return rc < 0 ? tg_fail_set(tg_attempt_fail(a), rc, "the mock cannot answer") : 0;
 }
 
 static int start(struct tg_attempt *a)
@@ -47,10 +76,10 @@ static int start(struct tg_attempt *a)
     st->cfg = tg_attempt_target(a)->mock;
     tg_timer_init(&st->timer, on_timer);
     int rc = tg_mock_script_apply(job->call->model, &st->cfg, NULL, tg_attempt_fail(a));
+    if (rc == 0)
+        rc = make_answer(st, a);
     if (rc < 0)
         return rc;
-    st->total = tg_mock_script_tokens(&st->cfg);
-    st->limit = token_limit(job->chat, st->total);
     tg_attempt_to(a, TG_ATTEMPT_WAIT_HEAD);
     wait_ms(st, st->cfg.latency_ms);
     if (st->due)
@@ -74,8 +103,7 @@ static int begin(struct mock_state *st)
     emit(st, (struct tg_event){.kind = TG_EV_START,
                                .id = tg_attempt_job(st->attempt)->request_id,
                                .model = tg_attempt_job(st->attempt)->call->model});
-    emit(st, (struct tg_event){.kind = TG_EV_PART_START, .part_kind = TG_PART_TEXT});
-    st->phase = FIRST;
+    st->phase = TOKENS;
     wait_ms(st, st->cfg.ttft_ms);
     return 0;
 }
@@ -114,41 +142,40 @@ static int silent(struct mock_state *st)
     return 0;
 }
 
-static int one_token(struct mock_state *st)
+/* Tasks other than chat: one item for each input, of a count only the usage. */
+static int one_item(struct mock_state *st)
 {
-    if (st->cfg.fault != TG_MOCK_FAULT_NONE && st->sent == st->cfg.fault_after_tokens)
-        return fault(st);
-    if (st->sent == st->limit) {
-        st->phase = CLOSING;
-        return 0;
+    const struct tg_attempt_job *job = tg_attempt_job(st->attempt);
+    struct tg_usage u = {.source = TG_USAGE_REPORTED, .input_tokens = prompt_tokens(job)};
+    struct tg_buf b;
+    if (st->items == job->chat->inputs.n) {
+        emit(st, (struct tg_event){.kind = TG_EV_USAGE, .usage = &u});
+        emit(st, (struct tg_event){.kind = TG_EV_END});
+        return TG_BACKEND_FINISHED;
     }
-    emit(st, (struct tg_event){.kind = TG_EV_DELTA,
-                               .delta_kind = TG_DELTA_TEXT,
-                               .text = tg_mock_script_token(&st->cfg, st->sent)});
-    st->sent++;
-    st->phase = TOKENS;
-    wait_ms(st, st->cfg.delay_ms);
-    return 0;
+    tg_buf_init(&b, MAX_ITEM);
+    tg_mock_item(&b, job->chat, st->items, st->cfg.dimensions);
+    bool ok = tg_buf_ok(&b);
+    if (ok)
+        emit(st, (struct tg_event){
+                     .kind = TG_EV_ITEM, .choice = (uint32_t)st->items++, .text = tg_buf_str(&b)});
+    tg_buf_fini(&b);
+    return ok ? 0 : tg_fail_set(tg_attempt_fail(st->attempt), TG_E_NOMEM, "out of memory");
 }
 
-/* About four bytes a token: a mock's own truth, so that usage is never absent. */
-static int64_t prompt_tokens(const struct mock_state *st)
+static int one_event(struct mock_state *st)
 {
-    return (int64_t)(tg_attempt_job(st->attempt)->call->body.n / 4 + 1);
-}
-
-static int finish(struct mock_state *st)
-{
-    struct tg_usage u = {
-        .source = TG_USAGE_REPORTED, .input_tokens = prompt_tokens(st), .output_tokens = st->sent};
-    bool cut = st->limit < st->total;
-    emit(st, (struct tg_event){.kind = TG_EV_PART_END});
-    emit(st, (struct tg_event){.kind = TG_EV_USAGE, .usage = &u});
-    emit(st, (struct tg_event){.kind = TG_EV_FINISH,
-                               .finish = cut ? TG_FINISH_LENGTH : TG_FINISH_STOP,
-                               .text = cut ? TG_STR("length") : TG_STR("stop")});
-    emit(st, (struct tg_event){.kind = TG_EV_END});
-    return TG_BACKEND_FINISHED;
+    struct tg_event ev;
+    if (st->cfg.fault != TG_MOCK_FAULT_NONE && st->player.sent == st->cfg.fault_after_tokens)
+        return fault(st);
+    if (tg_attempt_job(st->attempt)->chat->task != TG_TASK_CHAT)
+        return one_item(st);
+    bool more = tg_mock_player_next(&st->player, &ev);
+    TG_INVARIANT(more); /* END is the last, and ends this */
+    emit(st, ev);
+    if (ev.kind == TG_EV_DELTA)
+        wait_ms(st, st->cfg.delay_ms);
+    return ev.kind == TG_EV_END ? TG_BACKEND_FINISHED : 0;
 }
 
 #define TOKENS_PER_STEP 64 /* then the others on the loop have their turn */
@@ -164,10 +191,8 @@ static int step(struct tg_attempt *a)
         }
         if (!st->due || st->paused)
             return TG_BACKEND_WAITING;
-        if (st->phase == CLOSING)
-            return finish(st);
-        rc = st->phase == LATENCY ? begin(st) : one_token(st);
-        if (rc < 0)
+        rc = st->phase == LATENCY ? begin(st) : one_event(st);
+        if (rc)
             return rc;
     }
     tg_attempt_wake(a);
@@ -191,7 +216,8 @@ static void stop(struct tg_attempt *a)
 
 const struct tg_backend_ops tg_backend_mock_ops = {
     .name = "mock",
-    .tasks = 1u << TG_TASK_CHAT,
+    .tasks = 1u << TG_TASK_CHAT | 1u << TG_TASK_COUNT | 1u << TG_TASK_EMBED | 1u << TG_TASK_RERANK |
+             1u << TG_TASK_MODERATE,
     .state_bytes = sizeof(struct mock_state),
     .start = start,
     .step = step,

@@ -134,8 +134,7 @@ static struct tg_str script_text(const struct tg_mock_config *c)
     return c->text.n ? c->text : lorem;
 }
 
-/* The word that begins at `at`, with the blanks behind it. */
-static struct tg_str word_at(struct tg_str text, size_t at)
+struct tg_str tg_mock_script_word(struct tg_str text, size_t at)
 {
     size_t end = at;
     while (end < text.n && text.p[end] != ' ')
@@ -148,7 +147,7 @@ static struct tg_str word_at(struct tg_str text, size_t at)
 static uint32_t count_words(struct tg_str text)
 {
     uint32_t n = 0;
-    for (size_t at = 0; at < text.n; at += word_at(text, at).n)
+    for (size_t at = 0; at < text.n; at += tg_mock_script_word(text, at).n)
         n++;
     return n;
 }
@@ -163,8 +162,8 @@ struct tg_str tg_mock_script_token(const struct tg_mock_config *c, uint32_t i)
     struct tg_str text = script_text(c);
     size_t at = 0;
     for (uint32_t skip = i % count_words(text); skip; skip--)
-        at += word_at(text, at).n;
-    return word_at(text, at);
+        at += tg_mock_script_word(text, at).n;
+    return tg_mock_script_word(text, at);
 }
 
 static int err_of_status(uint32_t status)

@@ -41,6 +41,8 @@ int tg_mock_script_apply(struct tg_str model, struct tg_mock_config *io, enum tg
 /* How many tokens the script answers, and the text of token i (with its trailing blank). */
 uint32_t tg_mock_script_tokens(const struct tg_mock_config *c);
 struct tg_str tg_mock_script_token(const struct tg_mock_config *c, uint32_t i);
+/* The word that begins at `at` (<= text.n), with the blanks behind it; "" at the end. */
+struct tg_str tg_mock_script_word(struct tg_str text, size_t at);
 
 /* The failure that a script with an error status stands for. */
 int tg_mock_script_fail(const struct tg_mock_config *c, struct tg_fail *out);

@@ -21,7 +21,7 @@ struct tg_cli {
     size_t n_owned;
     bool help;
     /* what a command takes besides: its own options and words */
-    const char *url, *model, *system, *host, *tls_cert, *tls_key;
+    const char *url, *model, *system, *host, *tls_cert, *tls_key, *script, *record;
     const char *words[64];
     size_t n_words;
     bool quiet;

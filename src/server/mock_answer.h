@@ -8,26 +8,28 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "chat/event.h"
 #include "config/settings.h"
+#include "core/mock_model.h"
 
 struct tg_mock_job {
     struct tg_mock_config cfg;
-    uint32_t total;  /* tokens to send */
-    bool cut;        /* by max_tokens: finish_reason "length" */
-    bool completion; /* /v1/completions */
+    struct tg_mock_player player; /* what is answered */
+    bool completion;              /* /v1/completions */
     bool stream, usage;
-    uint32_t prompt_tokens;
     uint64_t serial; /* part of the answer's id */
     struct tg_str model;
 };
 
-/* A whole answer, head included. */
-void tg_mock_single(struct tg_buf *out, const struct tg_mock_job *j);
+/* A whole answer, head included. Plays it to its end. */
+void tg_mock_single(struct tg_buf *out, struct tg_mock_job *j);
 /* The head of a chunked event stream. */
 void tg_mock_stream_head(struct tg_buf *out);
-/* Its events, each one chunk: the role (chat only), the tokens, then finish, usage and [DONE]. */
+/* Its events, each one chunk: the role (chat only), what the player says, then finish, usage and
+ * [DONE]. */
 void tg_mock_stream_role(struct tg_buf *out, const struct tg_mock_job *j);
-void tg_mock_stream_token(struct tg_buf *out, const struct tg_mock_job *j, uint32_t i);
+void tg_mock_stream_play(struct tg_buf *out, const struct tg_mock_job *j,
+                         const struct tg_event *ev);
 void tg_mock_stream_end(struct tg_buf *out, const struct tg_mock_job *j);
 /* One event as one chunk. */
 void tg_mock_stream_event(struct tg_buf *out, struct tg_str data);

@@ -1,19 +1,25 @@
 #include "server/mock_server.h"
 
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "core/mock_model.h"
 #include "core/mock_script.h"
+#include "dialect/dialect.h"
 #include "json/json.h"
 #include "server/mock_answer.h"
+#include "server/mock_lists.h"
+#include "server/mock_record.h"
 #include "wire/h1.h"
 #include "wire/url.h"
 
 #define MAX_BODY   (64u << 20)
 #define MAX_OUT    (64u << 20)
 #define BIG_HEADER (1u << 20)
+#define DIMENSIONS 64
 #define OUT_HIGH   (256u << 10) /* streams without waits stop here until it has left */
 
 enum phase { READING, LATENCY, ROLE, TOKENS, SILENT, DRAINING };
@@ -34,7 +40,6 @@ struct mock_conn {
     struct tg_mock_job job;
     enum tg_mock_wire wire;
     enum phase phase;
-    uint32_t sent;
     size_t out_at; /* bytes of `out` that have left */
     bool due, close_after, reset_after;
 };
@@ -87,16 +92,6 @@ static void on_timer(struct tg_timer *t)
 
 /* ---- requests ---- */
 
-static uint32_t tokens_wanted(const struct tg_json *root, uint32_t total, bool *out_cut)
-{
-    int64_t max;
-    if (tg_json_i64(tg_json_get(root, TG_STR("max_completion_tokens")), &max) < 0 &&
-        tg_json_i64(tg_json_get(root, TG_STR("max_tokens")), &max) < 0)
-        return total;
-    *out_cut = max >= 0 && max < (int64_t)total;
-    return *out_cut ? (uint32_t)max : total;
-}
-
 static void refuse(struct mock_conn *c, uint32_t status, const char *text)
 {
     struct tg_mock_config e = {.status = status};
@@ -104,51 +99,99 @@ static void refuse(struct mock_conn *c, uint32_t status, const char *text)
     c->phase = DRAINING;
 }
 
-static void begin_script(struct mock_conn *c, const struct tg_json *root)
+static int64_t tokens_wanted(const struct tg_json *root)
 {
-    struct tg_fail fail;
+    int64_t max;
+    if (tg_json_i64(tg_json_get(root, TG_STR("max_completion_tokens")), &max) < 0 &&
+        tg_json_i64(tg_json_get(root, TG_STR("max_tokens")), &max) < 0)
+        return -1;
+    return max;
+}
+
+/* What the script's file answers to this conversation. */
+static int scripted(struct mock_conn *c, struct tg_mock_answer *out, struct tg_fail *fail)
+{
+    const struct tg_dialect *d =
+        c->job.completion ? &tg_dialect_openai_completions : &tg_dialect_openai_chat;
+    struct tg_call call = {.dialect = d};
+    struct tg_chat_req req = {.dialect = d->name};
+    char tag[24];
+    int n = snprintf(tag, sizeof tag, "mock%llu", (unsigned long long)c->server->requests);
+    int rc = d->open(&c->arena, c->head, tg_buf_str(&c->body), &call, fail);
+    if (rc == 0)
+        rc = d->parse(&c->arena, &call, &req, fail);
+    if (rc < 0)
+        return rc;
+    struct tg_str copy = tg_arena_dup(&c->arena, tg_str_make(tag, (size_t)n));
+    return tg_mock_model_answer(c->job.cfg.steps, &req, copy, &c->arena, out, fail);
+}
+
+static int begin_script(struct mock_conn *c, const struct tg_json *root, struct tg_fail *fail)
+{
     struct tg_mock_job *j = &c->job;
-    tg_fail_clear(&fail);
+    struct tg_mock_answer answer = {.finish = TG_FINISH_STOP};
     j->cfg = c->server->o.script;
     j->model = tg_json_get_str(root, TG_STR("model"));
     c->wire = TG_MOCK_WIRE_NONE;
-    if (tg_mock_script_apply(j->model, &j->cfg, &c->wire, &fail) < 0) {
-        refuse(c, 400, fail.message);
-        return;
-    }
-    j->cut = false;
+    int rc = tg_mock_script_apply(j->model, &j->cfg, &c->wire, fail);
+    if (rc == 0 && j->cfg.steps)
+        rc = scripted(c, &answer, fail);
+    if (rc == 0)
+        rc = tg_mock_player_init(&j->player, &j->cfg, &answer, tokens_wanted(root),
+                                 (int64_t)(c->body.n / 4 + 1), &c->arena);
+    if (rc < 0)
+        return tg_fail_set(fail, rc, "not enough memory for the mock's answer");
     j->stream = tg_json_true(tg_json_get(root, TG_STR("stream")));
     j->usage = tg_json_true(tg_json_get2(root, TG_STR("stream_options"), TG_STR("include_usage")));
-    j->total = tokens_wanted(root, tg_mock_script_tokens(&j->cfg), &j->cut);
-    j->prompt_tokens = (uint32_t)(c->body.n / 4 + 1);
     j->serial = c->server->requests;
-    c->sent = 0;
     c->phase = LATENCY;
     wait_ms(c, j->cfg.latency_ms);
+    return 0;
+}
+
+static void models(struct mock_conn *c)
+{
+    tg_mock_json(&c->out, 200, TG_STR(""),
+                 TG_STR("{\"object\":\"list\",\"data\":[{\"id\":\"mock\",\"object\":\"model\","
+                        "\"created\":1700000000,\"owned_by\":\"tollgate\"}]}"));
+    c->phase = DRAINING;
+}
+
+static void answer_json(struct mock_conn *c, struct tg_str path, const struct tg_json *root)
+{
+    const struct tg_mock_config *script = &c->server->o.script;
+    uint32_t dimensions = script->dimensions ? script->dimensions : DIMENSIONS;
+    struct tg_fail fail;
+    tg_fail_clear(&fail);
+    c->job.completion =
+        tg_str_ends(path, TG_STR("/completions")) && !tg_str_ends(path, TG_STR("chat/completions"));
+    if (!tg_str_ends(path, TG_STR("/completions"))) {
+        c->phase = DRAINING;
+        if (!tg_mock_lists(&c->out, path, root, dimensions, (uint32_t)(c->body.n / 4 + 1)))
+            refuse(c, 404,
+                   "the mock serves /chat/completions, /completions, /embeddings, /moderations, "
+                   "/rerank and /models");
+    } else if (begin_script(c, root, &fail) < 0) {
+        refuse(c, fail.err == TG_E_NOMEM ? 503 : 400, fail.message);
+    }
 }
 
 static void begin_answer(struct mock_conn *c)
 {
     struct tg_str path, query;
-    struct tg_json_doc *doc;
+    struct tg_json_doc *doc = NULL;
+    bool is_json = tg_json_parse(&c->arena, tg_buf_str(&c->body), NULL, &doc, NULL) == 0;
     c->server->requests++;
     tg_target_split(c->head->target, &path, &query);
-    if (tg_str_ends(path, TG_STR("/health")) || tg_str_ends(path, TG_STR("/models"))) {
-        tg_mock_json(&c->out, 200, TG_STR(""),
-                     TG_STR("{\"object\":\"list\",\"data\":[{\"id\":\"mock\",\"object\":\"model\","
-                            "\"created\":1700000000,\"owned_by\":\"tollgate\"}]}"));
-        c->phase = DRAINING;
-        return;
-    }
-    c->job.completion =
-        tg_str_ends(path, TG_STR("/completions")) && !tg_str_ends(path, TG_STR("chat/completions"));
-    if (!tg_str_ends(path, TG_STR("/completions"))) {
-        refuse(c, 404, "the mock serves /chat/completions, /completions and /models");
-    } else if (tg_json_parse(&c->arena, tg_buf_str(&c->body), NULL, &doc, NULL) < 0) {
+    if (c->server->o.record_fd && tg_mock_record(c->server->o.record_fd, c->server->requests,
+                                                 c->head, tg_buf_str(&c->body), is_json) < 0)
+        refuse(c, 500, "the mock cannot write its record");
+    else if (tg_str_ends(path, TG_STR("/health")) || tg_str_ends(path, TG_STR("/models")))
+        models(c);
+    else if (!is_json)
         refuse(c, 400, "the body is not valid JSON");
-    } else {
-        begin_script(c, tg_json_root(doc));
-    }
+    else
+        answer_json(c, path, tg_json_root(doc));
 }
 
 /* ---- answers ---- */
@@ -263,21 +306,24 @@ static void after_latency(struct mock_conn *c)
     }
 }
 
-static void next_token(struct mock_conn *c)
+static void next_event(struct mock_conn *c)
 {
     if (c->phase == ROLE) {
         tg_mock_stream_role(&c->out, &c->job);
         c->phase = TOKENS;
     }
-    if (c->wire != TG_MOCK_WIRE_NONE && c->sent == c->job.cfg.fault_after_tokens && break_off(c))
+    struct tg_mock_player *p = &c->job.player;
+    struct tg_event ev;
+    if (c->wire != TG_MOCK_WIRE_NONE && p->sent == c->job.cfg.fault_after_tokens && break_off(c))
         return;
-    if (c->sent == c->job.total) {
+    if (!tg_mock_player_next(p, &ev) || ev.kind == TG_EV_END) {
         tg_mock_stream_end(&c->out, &c->job);
         c->phase = DRAINING;
         return;
     }
-    tg_mock_stream_token(&c->out, &c->job, c->sent++);
-    wait_ms(c, c->job.cfg.delay_ms);
+    tg_mock_stream_play(&c->out, &c->job, &ev);
+    if (ev.kind == TG_EV_DELTA)
+        wait_ms(c, c->job.cfg.delay_ms);
 }
 
 static void play(struct mock_conn *c)
@@ -285,7 +331,7 @@ static void play(struct mock_conn *c)
     if (c->phase == LATENCY && c->due)
         after_latency(c);
     while ((c->phase == ROLE || c->phase == TOKENS) && c->due && c->out.n - c->out_at < OUT_HIGH)
-        next_token(c);
+        next_event(c);
 }
 
 /* ---- input and output ---- */

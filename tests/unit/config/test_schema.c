@@ -241,6 +241,7 @@ static void the_example_loads_with_its_comments_switched_on(void **state)
         fx_text(f, files[i], "x");
     fx_text(f, "service-account.json",
             "{\"type\":\"service_account\",\"client_email\":\"a@b\",\"private_key\":\"k\"}");
+    fx_text(f, "mock-steps.json", "{\"steps\":[{\"text\":\"x\"}]}");
     fx_write(f, "tollgate.yaml", b.p, b.n);
     tg_buf_fini(&b);
     fx_load(f, ENV("OPENAI_API_KEY=k", "LLAMA_API_URL=http://127.0.0.1:8080/v1", "GROQ_API_KEY=g",
