@@ -137,8 +137,8 @@ static int join_members(struct tg_arena *a, struct tg_str more, struct tg_str *i
     return io->p ? 0 : TG_E_NOMEM;
 }
 
-/* The format's `raw` is the members that say it, to be sent back as they are. An output_config that
- * holds more than what has a field here stays whole among the unknown members. */
+/* What says format and effort goes back as it came. An output_config that holds more than what has
+ * a field here stays whole among the unknown members, which are reported where they are lost. */
 static int parse_output(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *req)
 {
     const struct tg_json *config = b->v[TG_F_OUTPUT_CONFIG], *beta = b->v[TG_F_OUTPUT_FORMAT];
@@ -151,7 +151,7 @@ static int parse_output(struct tg_arena *a, const struct tg_body *b, struct tg_c
         bool known = req->format.kind == TG_FORMAT_SCHEMA;
         rc = member_text(a, b, TG_F_OUTPUT_FORMAT, "output_format", &text);
         if (!rc)
-            rc = join_members(a, text, known ? &req->format.raw : &req->extra.members);
+            rc = join_members(a, text, known ? &req->own.members : &req->extra.members);
     }
     if (rc || tg_json_is_nil(config))
         return rc;
@@ -160,7 +160,7 @@ static int parse_output(struct tg_arena *a, const struct tg_body *b, struct tg_c
     if (!rc)
         rc = member_text(a, b, TG_F_OUTPUT_CONFIG, "output_config", &text);
     if (!rc)
-        rc = join_members(a, text, more.members.n ? &req->extra.members : &req->format.raw);
+        rc = join_members(a, text, more.members.n ? &req->extra.members : &req->own.members);
     return rc;
 }
 

@@ -15,6 +15,9 @@ static const struct tg_dialect *const dialects[] = {
     &tg_dialect_anthropic_count,
     &tg_dialect_responses,
     &tg_dialect_responses_count,
+    &tg_dialect_gemini,
+    &tg_dialect_gemini_count,
+    &tg_dialect_gemini_embed,
     &tg_dialect_generate,
     &tg_dialect_simple_chat,
 };
@@ -25,6 +28,7 @@ const struct tg_registry tg_server_registry = {
 };
 
 static const struct tg_adapter *const openai[] = {&tg_adapter_openai, NULL};
+static const struct tg_adapter *const anthropic[] = {&tg_adapter_anthropic, NULL};
 
 void tg_server_install_backends(struct tg_runtime *rt)
 {
@@ -35,6 +39,7 @@ void tg_server_install_backends(struct tg_runtime *rt)
     } table[] = {
         {TG_BACKEND_OPENAI, &tg_backend_http_ops, openai},
         {TG_BACKEND_OPENAI_COMPATIBLE, &tg_backend_http_ops, openai},
+        {TG_BACKEND_ANTHROPIC, &tg_backend_http_ops, anthropic},
         {TG_BACKEND_MOCK, &tg_backend_mock_ops, NULL},
     };
     for (size_t i = 0; i < TG_ARRAY_LEN(table); i++)

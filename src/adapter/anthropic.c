@@ -1,0 +1,76 @@
+/* The adapter's table: paths and headers. Source: docs.anthropic.com/en/api/overview. */
+#include "adapter/anthropic_priv.h"
+#include "base/err.h"
+
+static const struct tg_anthropic_opts opts = {.model = true, .stream = true};
+
+static void header(struct tg_adapter_request *out, struct tg_str name, struct tg_str value)
+{
+    out->headers[out->n_headers++] = (struct tg_http_header){name, value};
+}
+
+static int make_request(struct tg_arena *a, bool count, bool stream,
+                        const struct tg_adapter_target *target, struct tg_adapter_request *out)
+{
+    struct tg_str base = target->base_path;
+    while (base.n && base.p[base.n - 1] == '/')
+        base.n--;
+    *out = (struct tg_adapter_request){.method = TG_HTTP_POST};
+    out->path =
+        tg_arena_printf(a, "%.*s/v1/messages%s", TG_STR_ARG(base), count ? "/count_tokens" : "");
+    if (!out->path.p)
+        return TG_E_NOMEM;
+    header(out, TG_STR("content-type"), TG_STR("application/json"));
+    header(out, TG_STR("accept"),
+           stream ? TG_STR("text/event-stream") : TG_STR("application/json"));
+    header(out, TG_STR("anthropic-version"),
+           target->api_version.n ? target->api_version : TG_STR("2023-06-01"));
+    if (target->credential.n)
+        header(out, TG_STR("x-api-key"), target->credential);
+    return 0;
+}
+
+static int encode(struct tg_arena *a, const struct tg_chat_req *req,
+                  const struct tg_adapter_target *target, struct tg_adapter_request *out,
+                  struct tg_fail *fail)
+{
+    struct tg_adapter_request r;
+    bool count = req->task == TG_TASK_COUNT;
+    int rc = make_request(a, count, req->stream && !count, target, &r);
+    if (rc)
+        return tg_fail_set(fail, rc, "not enough memory for the request");
+    rc = tg_anthropic_encode_body(a, req, target, &opts, &r.body, &r.dropped, &r.emulated, fail);
+    if (rc)
+        return rc;
+    *out = r;
+    return 0;
+}
+
+static int encode_pass(struct tg_arena *a, const struct tg_pass *pass,
+                       const struct tg_adapter_target *target, struct tg_adapter_request *out)
+{
+    return make_request(a, pass->format == TG_WIRE_ANTHROPIC_COUNT, pass->stream, target, out);
+}
+
+static const struct tg_str forwarded[] = {
+    TG_STR_INIT("anthropic-beta"),
+    {NULL, 0},
+};
+
+const struct tg_adapter tg_adapter_anthropic = {
+    .name = "anthropic",
+    .api = TG_WIRE_ANTHROPIC_MESSAGES,
+    .formats = TG_WIRE_BIT(ANTHROPIC_MESSAGES) | TG_WIRE_BIT(ANTHROPIC_COUNT),
+    .tasks = 1u << TG_TASK_CHAT | 1u << TG_TASK_COUNT,
+    .fidelity = tg_anthropic_fidelity,
+    .forwarded = forwarded,
+    .encode = encode,
+    .encode_pass = encode_pass,
+    .state_bytes = sizeof(struct tg_anthropic_dec),
+    .begin = tg_anthropic_begin,
+    .on_head = tg_anthropic_on_head,
+    .on_bytes = tg_anthropic_on_bytes,
+    .on_end = tg_anthropic_on_end,
+    .fini = tg_anthropic_fini,
+    .classify = tg_anthropic_classify,
+};
