@@ -141,6 +141,9 @@ extern const struct tg_dialect tg_dialect_anthropic;          /* POST /v1/messag
 extern const struct tg_dialect tg_dialect_anthropic_count;    /* POST /v1/messages/count_tokens */
 extern const struct tg_dialect tg_dialect_responses;          /* POST /v1/responses */
 extern const struct tg_dialect tg_dialect_responses_count;    /* POST /v1/responses/input_tokens */
+extern const struct tg_dialect tg_dialect_gemini;             /* POST …:generateContent */
+extern const struct tg_dialect tg_dialect_gemini_count;       /* POST …:countTokens */
+extern const struct tg_dialect tg_dialect_gemini_embed;       /* POST …:embedContent */
 extern const struct tg_dialect tg_dialect_generate;           /* POST /v1/generate */
 extern const struct tg_dialect tg_dialect_simple_chat;        /* POST /api/chat {"message"} */
 

@@ -1,0 +1,16 @@
+/* Members of Google's JSON: its parsers take each name in lowerCamelCase and as the .proto file has
+ * it, in snake_case (protobuf.dev, "ProtoJSON format": parsers accept both). Thread rule: pure
+ * functions; names are given in lowerCamelCase. */
+#ifndef TG_JSON_PROTO_H
+#define TG_JSON_PROTO_H
+
+#include "json/json.h"
+
+/* `name` is `camel` or its snake_case form. */
+bool tg_json_proto_is(struct tg_str name, struct tg_str camel);
+/* The first member of either name, NULL: absent, or obj is no object. */
+const struct tg_json *tg_json_proto_get(const struct tg_json *obj, struct tg_str camel);
+/* Its string, {NULL,0} when absent or not a string. */
+struct tg_str tg_json_proto_str(const struct tg_json *obj, struct tg_str camel);
+
+#endif
