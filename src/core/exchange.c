@@ -204,7 +204,7 @@ static enum step_result step_route(struct tg_exchange *x)
     x->plan = plan; /* only one that was made: later steps take it at its word */
     if (x->plan->n_healthy == 0)
         return fail_with(x, fail_no_healthy(x));
-    x->strict = asks_strict(x->req->head);
+    x->ask.strict = asks_strict(x->req->head);
     tg_opaque_pin(x);
     tg_retry_budget_on_request(&x->rt->retry_budget, &x->epoch->snapshot->settings.retry);
     return to(x, TG_EXCHANGE_RUN);
@@ -228,7 +228,7 @@ static int make_attempt(struct tg_exchange *x)
         .call = &x->call,
         .chat = x->fit.pass ? NULL : x->fit.chat,
         .path = path,
-        .strict = x->strict || x->epoch->snapshot->targets[target].provider.strict,
+        .strict = x->ask.strict || x->epoch->snapshot->targets[target].provider.strict,
         .request_id = x->request_id,
         .client_head = x->req->head,
         .out = &x->out.sink,
@@ -340,7 +340,7 @@ static void count_retry(struct tg_exchange *x, enum tg_retry_action action)
 /* Once more at the same target, without the opaque state that it refused. */
 static enum step_result retry_stripped(struct tg_exchange *x)
 {
-    x->stripped = true;
+    x->ask.stripped = true;
     count_retry(x, TG_RETRY_SAME);
     tg_attempt_free(x->attempt);
     x->attempt = NULL;
@@ -584,8 +584,8 @@ struct tg_str tg_exchange_request_id(struct tg_arena *a, const struct tg_http_he
     return tg_arena_dup(a, tg_str_make(made, n));
 }
 
-static void init(struct tg_exchange *x, struct tg_runtime *rt, struct tg_http_conn *conn,
-                 struct tg_http_req *req, size_t dialect_index)
+static void init(struct tg_exchange *x, struct tg_runtime *rt, struct tg_http_req *req,
+                 size_t dialect_index)
 {
     x->rt = rt;
     x->req = req;
@@ -600,7 +600,6 @@ static void init(struct tg_exchange *x, struct tg_runtime *rt, struct tg_http_co
     tg_list_init(&x->link);
     tg_list_add_tail(&rt->exchanges, &x->link);
     rt->active++;
-    x->reply = tg_reply_http(conn, &x->task);
 }
 
 static const char *endpoint_path(const struct tg_dialect *d, struct tg_str target)
@@ -615,24 +614,19 @@ static const char *endpoint_path(const struct tg_dialect *d, struct tg_str targe
     return d->endpoints[0].path;
 }
 
-void tg_exchange_start_http(struct tg_runtime *rt, struct tg_http_conn *conn,
-                            struct tg_http_req *req, size_t dialect_index,
-                            struct tg_str cors_origin)
+/* NULL: no memory. */
+static struct tg_exchange *exchange_new(struct tg_runtime *rt, struct tg_http_req *req,
+                                        size_t dialect_index)
 {
     struct tg_arena arena;
     tg_arena_init(&arena, ARENA_FIRST, ARENA_MAX);
     struct tg_exchange *x = tg_arena_new(&arena, struct tg_exchange);
-    if (!x) {
-        tg_http_conn_abort(conn);
-        tg_http_req_free(req);
-        return;
-    }
+    if (!x)
+        return NULL;
     x->arena = arena;
-    init(x, rt, conn, req, dialect_index);
+    init(x, rt, req, dialect_index);
     x->endpoint = endpoint_path(x->dialect, req->head->target);
-    x->cors_origin = tg_arena_dup(&x->arena, cors_origin); /* without memory: no such header */
-    if (rt->draining)
-        x->aborting = true;
+    x->aborting = rt->draining;
     if (rt->max_active && rt->active > rt->max_active) {
         struct tg_fail *f = tg_exchange_fail(x);
         (void)tg_fail_set(f, TG_E_OVERLOADED, "too many requests are in work"); /* used below */
@@ -641,4 +635,34 @@ void tg_exchange_start_http(struct tg_runtime *rt, struct tg_http_conn *conn,
         (void)to(x, TG_EXCHANGE_FAIL); /* the first step answers */
     }
     tg_loop_wake(rt->loop, &x->task);
+    return x;
+}
+
+void tg_exchange_start_http(struct tg_runtime *rt, struct tg_http_conn *conn,
+                            struct tg_http_req *req, size_t dialect_index,
+                            struct tg_str cors_origin)
+{
+    struct tg_exchange *x = exchange_new(rt, req, dialect_index);
+    if (!x) {
+        tg_http_conn_abort(conn);
+        tg_http_req_free(req);
+        return;
+    }
+    x->reply = tg_reply_http(conn, &x->task);
+    x->cors_origin = tg_arena_dup(&x->arena, cors_origin); /* without memory: no such header */
+}
+
+struct tg_task *tg_exchange_start_inner(struct tg_runtime *rt, struct tg_http_req *req,
+                                        const struct tg_dialect *dialect, struct tg_reply reply)
+{
+    size_t index = 0;
+    while (index + 1 < rt->registry->n_dialects && rt->registry->dialects[index] != dialect)
+        index++;
+    struct tg_exchange *x = exchange_new(rt, req, index);
+    if (!x) {
+        tg_http_req_free(req);
+        return NULL;
+    }
+    x->reply = reply;
+    return &x->task;
 }

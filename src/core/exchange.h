@@ -41,6 +41,12 @@ void tg_exchange_start_http(struct tg_runtime *rt, struct tg_http_conn *conn,
                             struct tg_http_req *req, size_t dialect_index,
                             struct tg_str cors_origin);
 
+/* The same for a request that no connection brought; its answer goes to `reply`, whose first
+ * take_events() must say BODY_DONE. Returns the task to wake on later events, valid until
+ * reply.ops->detach(); NULL: no memory, the request is freed and the reply not touched. */
+struct tg_task *tg_exchange_start_inner(struct tg_runtime *rt, struct tg_http_req *req,
+                                        const struct tg_dialect *dialect, struct tg_reply reply);
+
 /* The request id to use for a head: the client's x-request-id when it is acceptable
  * ([A-Za-z0-9._-]{1,128}), else a new one; in the arena. */
 struct tg_str tg_exchange_request_id(struct tg_arena *a, const struct tg_http_head *head);

@@ -39,6 +39,16 @@ struct tg_fit {
     uint64_t text_of;
 };
 
+/* What the request asks of a target, and what was tried once for it, whatever the retry settings
+ * say. */
+struct tg_ask {
+    uint64_t features; /* of the canonical request: bits of TG_FEATURE_* */
+    uint32_t origin;   /* who made the opaque state in it (affinity.h); 0: nobody known */
+    bool strict;       /* refuse what would be lost */
+    bool stripped;     /* a provider refused that state: it goes without */
+    bool renewed;      /* a provider refused the credential, which was renewed then */
+};
+
 struct tg_exchange {
     struct tg_task task;
     struct tg_grave grave;
@@ -56,11 +66,8 @@ struct tg_exchange {
     struct tg_str cors_origin; /* "" if none */
     struct tg_call call;
     struct tg_chat_req *chat; /* parsed on demand */
-    uint64_t features;        /* of chat: bits of TG_FEATURE_* */
     struct tg_fit fit;
-    uint32_t origin; /* who made the opaque state in it (affinity.h); 0: nobody known */
-    bool stripped;   /* a provider refused that state: it goes without */
-    bool strict;     /* refuse what would be lost */
+    struct tg_ask ask;
     struct tg_route_plan *plan;
     uint16_t next_target; /* index in the plan of the target to use next */
     uint16_t attempts, attempts_here;
@@ -118,6 +125,8 @@ bool tg_opaque_was_refused(struct tg_exchange *x, const struct tg_fail *f);
 /* output.c */
 /* Before an attempt: whether it is translated, a fresh rendering. TG_E_NOMEM. */
 int tg_output_prepare(struct tg_exchange *x, bool translated) TG_WARN_UNUSED;
+/* What the answer costs, nano-USD; -1: unknown. */
+int64_t tg_output_cost_nusd(const struct tg_exchange *x);
 /* After a good attempt: the rest of the stream, or the whole single answer. */
 int tg_output_finish(struct tg_exchange *x) TG_WARN_UNUSED;
 /* The answer to a failure: a whole error response when nothing was sent, else an error event and an

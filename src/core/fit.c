@@ -20,7 +20,7 @@ static int parse_canonical(struct tg_exchange *x, struct tg_fail *f)
     if (rc < 0)
         return rc;
     x->chat = chat;
-    x->features = tg_features_of(chat);
+    x->ask.features = tg_features_of(chat);
     return 0;
 }
 
@@ -67,7 +67,7 @@ static int refuse(const struct tg_exchange *x, const struct tg_target *t, uint64
 static int weigh(struct tg_exchange *x, const struct tg_target *t, const uint8_t *row,
                  struct tg_fail *f)
 {
-    uint64_t used = x->features & ~TG_FEATURE_BIT(COUNTING);
+    uint64_t used = x->ask.features & ~TG_FEATURE_BIT(COUNTING);
     if (row) {
         const struct tg_quirks *q = tg_target_quirks(t);
         uint64_t refused = tg_quirks_with(used, row, q, TG_REFUSED);
@@ -76,7 +76,7 @@ static int weigh(struct tg_exchange *x, const struct tg_target *t, const uint8_t
         x->fit.dropped |= tg_quirks_with(used, row, q, TG_DROPPED);
         x->fit.emulated |= tg_quirks_with(used, row, q, TG_EMULATED);
     }
-    if (x->strict || t->provider.strict)
+    if (x->ask.strict || t->provider.strict)
         return tg_fidelity_strict(x->fit.dropped, x->fit.emulated, x->chat, f);
     return 0;
 }

@@ -26,7 +26,7 @@ static const struct tg_chat_req *parsed(struct tg_exchange *x)
     if (!x->req || x->dialect->task != TG_TASK_CHAT || !may_hold_opaque(tg_buf_str(&x->req->body)))
         return NULL;
     const struct tg_chat_req *chat = tg_fit_parse(x);
-    return chat && x->features & OPAQUE_BITS ? chat : NULL;
+    return chat && x->ask.features & OPAQUE_BITS ? chat : NULL;
 }
 
 void tg_opaque_note(struct tg_exchange *x, const struct tg_event *ev)
@@ -54,11 +54,11 @@ void tg_opaque_pin(struct tg_exchange *x)
     if (!x->rt->affinity || tg_affinity_is_empty(x->rt->affinity))
         return;
     const struct tg_chat_req *chat = parsed(x);
-    for (size_t i = chat ? chat->n_messages : 0; i-- > 0 && !x->origin;) /* the newest counts */
-        x->origin = origin_of(x, &chat->messages[i]);
-    for (uint16_t i = 0; x->origin && i < x->plan->n; i++) {
+    for (size_t i = chat ? chat->n_messages : 0; i-- > 0 && !x->ask.origin;) /* the newest counts */
+        x->ask.origin = origin_of(x, &chat->messages[i]);
+    for (uint16_t i = 0; x->ask.origin && i < x->plan->n; i++) {
         uint16_t id = x->plan->targets[i];
-        if (tg_affinity_origin(x->epoch->snapshot->targets[id].name) != x->origin)
+        if (tg_affinity_origin(x->epoch->snapshot->targets[id].name) != x->ask.origin)
             continue;
         bool healthy = i < x->plan->n_healthy;
         if (!healthy)
@@ -71,7 +71,7 @@ void tg_opaque_pin(struct tg_exchange *x)
 
 bool tg_opaque_is_foreign(const struct tg_exchange *x, const struct tg_target *t)
 {
-    return x->stripped || (x->origin && tg_affinity_origin(t->name) != x->origin);
+    return x->ask.stripped || (x->ask.origin && tg_affinity_origin(t->name) != x->ask.origin);
 }
 
 /* ---- a conversation without it ---- */
@@ -104,7 +104,7 @@ static int strip_message(struct tg_arena *a, const struct tg_message *from, stru
 
 int tg_opaque_strip(struct tg_exchange *x, struct tg_fail *f)
 {
-    if (!(x->features & OPAQUE_BITS))
+    if (!(x->ask.features & OPAQUE_BITS))
         return 0;
     struct tg_arena *a = tg_exchange_body_arena(x);
     struct tg_chat_req *r = tg_arena_new(a, struct tg_chat_req);
@@ -121,7 +121,7 @@ int tg_opaque_strip(struct tg_exchange *x, struct tg_fail *f)
         r->n_messages += m[r->n_messages].n_parts > 0 || !x->chat->messages[i].n_parts;
     }
     x->fit.chat = r;
-    x->fit.dropped |= x->features & OPAQUE_BITS;
+    x->fit.dropped |= x->ask.features & OPAQUE_BITS;
     return 0;
 }
 
@@ -140,8 +140,8 @@ static bool speaks_of_it(const char *message)
 
 bool tg_opaque_was_refused(struct tg_exchange *x, const struct tg_fail *f)
 {
-    if (x->stripped || x->strict || f->source != TG_FAIL_PROVIDER || f->provider_status != 400 ||
-        !speaks_of_it(f->message))
+    if (x->ask.stripped || x->ask.strict || f->source != TG_FAIL_PROVIDER ||
+        f->provider_status != 400 || !speaks_of_it(f->message))
         return false;
     struct tg_fail kept = *f; /* parsing may use the scratch that f is in */
     bool has = parsed(x) != NULL;

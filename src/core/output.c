@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "core/exchange_priv.h"
+#include "policy/price.h"
 
 #define MAX_HEADERS    24
 #define MAX_HELD_BYTES (64u << 10)
@@ -75,6 +76,16 @@ static int open_stream(struct tg_exchange *x)
     return respond(x, 200, &l, TG_HTTP_LENGTH_UNKNOWN);
 }
 
+/* Of a single answer: a stream's head goes out before its cost is known. */
+static void add_cost(struct tg_exchange *x, struct head_list *l)
+{
+    int64_t nusd = tg_output_cost_nusd(x);
+    if (nusd >= 0)
+        add(l, TG_STR("x-tollgate-cost-usd"),
+            tg_arena_printf(&x->arena, "%lld.%09lld", (long long)(nusd / 1000000000),
+                            (long long)(nusd % 1000000000)));
+}
+
 /* A passed-through answer is what the provider says it is: sounds and images are no JSON. */
 static struct tg_str single_type(const struct tg_exchange *x)
 {
@@ -89,6 +100,7 @@ static int single_answer(struct tg_exchange *x, struct tg_str body)
     struct head_list l = {.n = 0};
     add(&l, TG_STR("content-type"), single_type(x));
     add_common(x, &l);
+    add_cost(x, &l);
     x->out.state = TG_OUTPUT_DONE;
     int rc = respond(x, 200, &l, body.n);
     return rc < 0 ? rc : x->reply.ops->write(x->reply.ctx, body);
@@ -278,8 +290,16 @@ int tg_output_prepare(struct tg_exchange *x, bool translated)
     return translated ? begin_rendering(x) : 0;
 }
 
+int64_t tg_output_cost_nusd(const struct tg_exchange *x)
+{
+    const struct tg_usage *u = x->attempt ? tg_attempt_usage(x->attempt) : &x->usage;
+    return x->plan && x->plan->model ? tg_price_of(&x->plan->model->price, u) : -1;
+}
+
 static int finish_translated(struct tg_exchange *x)
 {
+    x->out.info->cost_nusd = tg_output_cost_nusd(x);
+    x->out.info->has_cost = x->out.info->cost_nusd >= 0;
     struct tg_buf *b = &x->rt->scratch;
     tg_buf_clear(b);
     int rc = x->dialect->finish(x->out.render_state, x->out.info, &x->usage, tg_clock_mono_us(), b);

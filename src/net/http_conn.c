@@ -69,6 +69,27 @@ static void req_destroy(struct tg_http_req *req)
     tg_arena_fini(&arena);
 }
 
+struct tg_http_req *tg_http_req_new(const struct tg_http_head *head, struct tg_buf *body,
+                                    uint64_t received_us, const char *peer)
+{
+    struct tg_arena arena;
+    tg_arena_init(&arena, TG_CONN_REQ_ARENA, TG_CONN_REQ_ARENA_MAX);
+    struct tg_http_req *req = tg_arena_new(&arena, struct tg_http_req);
+    struct tg_http_head *own = tg_arena_alloc(&arena, sizeof *own);
+    if (!req || !own) {
+        tg_arena_fini(&arena);
+        return NULL;
+    }
+    *own = *head;
+    req->arena = arena;
+    req->head = own;
+    req->body = *body;
+    tg_buf_init(body, 0);
+    req->received_us = received_us;
+    tg_str_to_c(tg_str_c(peer), req->peer, sizeof req->peer);
+    return req;
+}
+
 void tg_http_req_free(struct tg_http_req *req)
 {
     if (!req)

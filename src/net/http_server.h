@@ -38,6 +38,11 @@ struct tg_http_req {
     char peer[48];                /* address as text */
     struct tg_http_conn *reading; /* private: the connection still fills this request */
 };
+/* A request that no connection brought (one of several that a client's stands for): the head's
+ * struct is copied, what it points to is borrowed; the body is moved out of *body. NULL: no memory,
+ * *body is as it was. */
+struct tg_http_req *tg_http_req_new(const struct tg_http_head *head, struct tg_buf *body,
+                                    uint64_t received_us, const char *peer);
 /* At any time, also while the body is still arriving (then it is dropped as it comes). NULL is
  * allowed. */
 void tg_http_req_free(struct tg_http_req *req);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "core/exchange.h"
+#include "core/fanout.h"
 #include "server/cors.h"
 #include "server/engine_models.h"
 #include "server/worker.h"
@@ -14,6 +15,7 @@
 
 #define MAX_PAGE_BYTES (16u << 20)
 #define MAX_ENGINES    32
+#define FANOUT_PATH    "/v1/llm/chat"
 
 /* An answer that is ready at once: it only waits to be delivered. Lives in the request's arena. */
 struct page {
@@ -300,10 +302,11 @@ static void answer_page(struct page *p, const struct route *r, const struct tg_d
         send_preflight(p);
         return;
     }
+    bool fanout = tg_str_eq(p->path, TG_STR(FANOUT_PATH));
     if (r && takes(r, m)) {
         r->make(p);
-    } else if (r || d || is_never_taken(m)) {
-        p->allow = allowed_methods(r, d);
+    } else if (r || d || fanout || is_never_taken(m)) {
+        p->allow = fanout ? "POST" : allowed_methods(r, d);
         fail_with(p, TG_E_METHOD_NOT_ALLOWED, "this path does not take that method");
     } else {
         struct tg_fail f;
@@ -327,6 +330,10 @@ static void on_request(void *ctx, struct tg_http_conn *c, struct tg_http_req *re
     const struct tg_dialect *d = tg_registry_find(w->rt->registry, path, 0, &ep, &index);
     if (d && req->head->method == ep->method) {
         tg_exchange_start_http(w->rt, c, req, index, origin);
+        return;
+    }
+    if (tg_str_eq(path, TG_STR(FANOUT_PATH)) && req->head->method == TG_HTTP_POST) {
+        tg_fanout_start_http(w->rt, c, req, &tg_dialect_openai_chat, origin);
         return;
     }
     struct page *p = page_new(w, c, req);
