@@ -54,6 +54,7 @@ static struct tg_str path_of_pass(const struct tg_pass *pass)
         {TG_WIRE_OPENAI_EMBEDDINGS, TG_STR_INIT("/embeddings")},
         {TG_WIRE_OPENAI_MODERATIONS, TG_STR_INIT("/moderations")},
         {TG_WIRE_RERANK, TG_STR_INIT("/rerank")},
+        {TG_WIRE_OPENAI_RESPONSES, TG_STR_INIT("/responses")},
     };
     for (size_t i = 0; i < TG_ARRAY_LEN(paths); i++) {
         if (paths[i].format == pass->format)
@@ -74,6 +75,25 @@ static int encode(struct tg_arena *a, const struct tg_chat_req *req,
         return tg_fail_set(fail, rc, "not enough memory for the request");
     rc = items ? tg_openai_encode_items(a, req, target, &r.body, fail)
                : tg_openai_encode_body(a, req, target, &r.body, fail);
+    if (rc)
+        return rc;
+    *out = r;
+    return 0;
+}
+
+static int encode_responses(struct tg_arena *a, const struct tg_chat_req *req,
+                            const struct tg_adapter_target *target, struct tg_adapter_request *out,
+                            struct tg_fail *fail)
+{
+    struct tg_adapter_request r;
+    if (tg_openai_is_items(req->task))
+        return encode(a, req, target, out, fail);
+    bool count = req->task == TG_TASK_COUNT;
+    int rc = make_request(a, count ? TG_STR("/responses/input_tokens") : TG_STR("/responses"),
+                          req->stream, target, &r);
+    if (rc)
+        return tg_fail_set(fail, rc, "not enough memory for the request");
+    rc = tg_responses_encode_body(a, req, target, &r.body, fail);
     if (rc)
         return rc;
     *out = r;
@@ -121,17 +141,38 @@ static const struct tg_str forwarded[] = {
     {NULL, 0},
 };
 
+#define OPENAI_FORMATS                                                                            \
+    (TG_WIRE_BIT(OPENAI_CHAT) | TG_WIRE_BIT(OPENAI_COMPLETIONS) | TG_WIRE_BIT(OPENAI_RESPONSES) | \
+     TG_WIRE_BIT(OPENAI_EMBEDDINGS) | TG_WIRE_BIT(OPENAI_MODERATIONS) |                           \
+     TG_WIRE_BIT(OPENAI_IMAGES) | TG_WIRE_BIT(OPENAI_AUDIO) | TG_WIRE_BIT(RERANK))
+#define OPENAI_TASKS (1u << TG_TASK_EMBED | 1u << TG_TASK_RERANK | 1u << TG_TASK_MODERATE)
+
 const struct tg_adapter tg_adapter_openai = {
     .name = "openai",
     .api = TG_WIRE_OPENAI_CHAT,
-    .formats = TG_WIRE_BIT(OPENAI_CHAT) | TG_WIRE_BIT(OPENAI_COMPLETIONS) |
-               TG_WIRE_BIT(OPENAI_EMBEDDINGS) | TG_WIRE_BIT(OPENAI_MODERATIONS) |
-               TG_WIRE_BIT(OPENAI_IMAGES) | TG_WIRE_BIT(OPENAI_AUDIO) | TG_WIRE_BIT(RERANK),
-    .tasks =
-        1u << TG_TASK_CHAT | 1u << TG_TASK_EMBED | 1u << TG_TASK_RERANK | 1u << TG_TASK_MODERATE,
+    .formats = OPENAI_FORMATS,
+    .tasks = 1u << TG_TASK_CHAT | OPENAI_TASKS,
     .fidelity = tg_openai_fidelity,
     .forwarded = forwarded,
     .encode = encode,
+    .encode_pass = encode_pass,
+    .state_bytes = sizeof(struct tg_openai_dec),
+    .begin = tg_openai_begin,
+    .on_head = tg_openai_on_head,
+    .on_bytes = tg_openai_on_bytes,
+    .on_end = tg_openai_on_end,
+    .fini = tg_openai_fini,
+    .classify = classify,
+};
+
+const struct tg_adapter tg_adapter_openai_responses = {
+    .name = "openai_responses",
+    .api = TG_WIRE_OPENAI_RESPONSES,
+    .formats = OPENAI_FORMATS,
+    .tasks = 1u << TG_TASK_CHAT | 1u << TG_TASK_COUNT | OPENAI_TASKS,
+    .fidelity = tg_responses_fidelity,
+    .forwarded = forwarded,
+    .encode = encode_responses,
     .encode_pass = encode_pass,
     .state_bytes = sizeof(struct tg_openai_dec),
     .begin = tg_openai_begin,

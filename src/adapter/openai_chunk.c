@@ -5,317 +5,11 @@
  * (Together), tool calls whole in one delta (xAI, Mistral, Ollama), without an index, or with the
  * same index for different calls. */
 #include "adapter/openai_priv.h"
-#include "base/alloc.h"
-#include "base/assert.h"
+#include "adapter/openai_said_priv.h"
 #include "base/err.h"
-#include "base/map.h"
-#include "json/splice.h"
-
-enum { MAX_CHOICES = 4096, MAX_TOOLS = 1024 };
-
-/* What the functions below share. */
-struct ctx {
-    struct tg_openai_dec *d;
-    struct tg_json_doc *doc;
-    struct tg_sink *sink;
-    struct tg_openai_choice *ch;
-    struct tg_str logprobs; /* of this choice in this chunk; "" once it went with a delta */
-    int err;                /* first failure */
-};
-
-/* ---- choices and parts ---- */
-
-void tg_openai_free_choices(struct tg_openai_dec *d)
-{
-    for (uint32_t i = 0; i < d->n_choices; i++)
-        tg_free(d->choices[i].tools);
-    if (d->choices != &d->first)
-        tg_free(d->choices);
-    d->choices = NULL;
-    d->n_choices = d->cap_choices = d->n_finished = 0;
-}
-
-static int grow_choices(struct tg_openai_dec *d)
-{
-    uint32_t cap = d->cap_choices ? d->cap_choices * 2 : 1;
-    if (cap > MAX_CHOICES)
-        return TG_E_UPSTREAM_INVALID;
-    if (cap == 1) {
-        d->choices = &d->first;
-    } else {
-        bool inside = d->choices == &d->first;
-        struct tg_openai_choice *p =
-            tg_realloc(inside ? NULL : d->choices, cap * sizeof(*d->choices));
-        if (!p)
-            return TG_E_NOMEM;
-        if (inside)
-            *p = d->first;
-        d->choices = p;
-    }
-    d->cap_choices = cap;
-    return 0;
-}
-
-static struct tg_openai_choice *find_choice(struct tg_openai_dec *d, uint32_t index, int *err)
-{
-    if (tg_likely(index < d->n_choices && d->choices[index].index == index))
-        return &d->choices[index];
-    for (uint32_t i = 0; i < d->n_choices; i++) {
-        if (d->choices[i].index == index)
-            return &d->choices[i];
-    }
-    if (d->n_choices == d->cap_choices) {
-        int rc = grow_choices(d);
-        if (rc) {
-            *err = rc;
-            return NULL;
-        }
-    }
-    d->choices[d->n_choices] = (struct tg_openai_choice){.index = index};
-    return &d->choices[d->n_choices++];
-}
-
-static void emit(struct ctx *c, struct tg_event *ev)
-{
-    ev->choice = c->ch->index;
-    c->sink->on_event(c->sink, ev);
-}
-
-static void end_part(struct ctx *c, uint32_t part)
-{
-    emit(c, &(struct tg_event){.kind = TG_EV_PART_END, .part = part});
-}
-
-static void end_open_part(struct ctx *c)
-{
-    if (c->ch->open)
-        end_part(c, c->ch->open_part);
-    c->ch->open = false;
-}
-
-static void delta(struct ctx *c, uint32_t part, enum tg_delta_kind kind, struct tg_str text)
-{
-    emit(c, &(struct tg_event){.kind = TG_EV_DELTA,
-                               .part = part,
-                               .delta_kind = kind,
-                               .text = text,
-                               .logprobs = c->logprobs});
-    c->logprobs = (struct tg_str){NULL, 0};
-}
-
-/* A piece of text, reasoning or refusal: goes on with the open part of its kind or begins one. */
-static void text_piece(struct ctx *c, enum tg_part_kind part_kind, enum tg_delta_kind kind,
-                       struct tg_str text)
-{
-    struct tg_openai_choice *ch = c->ch;
-    if (ch->finished || (!text.n && !c->logprobs.n))
-        return;
-    if (!ch->open || ch->open_kind != part_kind) {
-        end_open_part(c);
-        ch->open = true;
-        ch->open_kind = part_kind;
-        ch->open_part = ch->n_parts++;
-        emit(c, &(struct tg_event){
-                    .kind = TG_EV_PART_START, .part = ch->open_part, .part_kind = part_kind});
-    }
-    delta(c, ch->open_part, kind, text);
-}
-
-/* Mistral: [{"type":"thinking","thinking":[{"type":"text","text":"…"}]},{"type":"text",…}] */
-static void content_parts(struct ctx *c, const struct tg_json *list)
-{
-    struct tg_json_iter it = tg_json_iter(list);
-    while (tg_json_next(&it)) {
-        const struct tg_json *thinking = tg_json_get(it.value, TG_STR("thinking"));
-        struct tg_json_iter inner = tg_json_iter(thinking);
-        if (tg_json_is_str(thinking))
-            text_piece(c, TG_PART_REASONING, TG_DELTA_REASONING, tg_json_str(thinking));
-        while (tg_json_next(&inner))
-            text_piece(c, TG_PART_REASONING, TG_DELTA_REASONING,
-                       tg_json_get_str(inner.value, TG_STR("text")));
-        text_piece(c, TG_PART_TEXT, TG_DELTA_TEXT, tg_json_get_str(it.value, TG_STR("text")));
-    }
-}
-
-/* ---- tool calls ---- */
-
-static struct tg_openai_tool *known_tool(struct tg_openai_choice *ch, int64_t index, uint64_t id)
-{
-    for (uint32_t i = ch->n_tools; i-- > 0;) {
-        struct tg_openai_tool *t = &ch->tools[i];
-        if (index >= 0 ? t->index == index : i == ch->n_tools - 1) {
-            /* The same number for another id is another call. */
-            return id && t->id_hash && id != t->id_hash ? NULL : t;
-        }
-    }
-    return NULL;
-}
-
-static struct tg_openai_tool *add_tool(struct ctx *c, int64_t index, uint64_t id)
-{
-    struct tg_openai_choice *ch = c->ch;
-    if (ch->n_tools == ch->cap_tools) {
-        uint32_t cap = ch->cap_tools ? ch->cap_tools * 2 : 4;
-        void *p = cap > MAX_TOOLS ? NULL : tg_realloc(ch->tools, cap * sizeof(*ch->tools));
-        if (!p) {
-            c->err = cap > MAX_TOOLS ? TG_E_UPSTREAM_INVALID : TG_E_NOMEM;
-            return NULL;
-        }
-        ch->tools = p;
-        ch->cap_tools = cap;
-    }
-    ch->tools[ch->n_tools] = (struct tg_openai_tool){index, id, ch->n_parts++};
-    return &ch->tools[ch->n_tools++];
-}
-
-/* Arguments are a string; a server that sends an object means its text. */
-static struct tg_str arguments_of(struct ctx *c, const struct tg_json *v)
-{
-    if (tg_json_is_obj(v))
-        return tg_json_raw(c->doc, v);
-    return tg_json_str(v);
-}
-
-static void tool_call(struct ctx *c, const struct tg_json *v, bool whole)
-{
-    if (c->ch->finished || !tg_json_is_obj(v))
-        return;
-    const struct tg_json *fn = tg_json_get(v, TG_STR("function"));
-    struct tg_str id = tg_json_get_str(v, TG_STR("id"));
-    int64_t index;
-    if (tg_json_i64(tg_json_get(v, TG_STR("index")), &index) || index < 0 || whole)
-        index = -1;
-    uint64_t hash = id.n ? tg_hash(id) | 1 : 0;
-    struct tg_openai_tool *t = whole ? NULL : known_tool(c->ch, index, hash);
-    if (!t) {
-        end_open_part(c);
-        t = add_tool(c, index, hash);
-        if (!t)
-            return;
-        emit(c, &(struct tg_event){.kind = TG_EV_PART_START,
-                                   .part = t->part,
-                                   .part_kind = TG_PART_TOOL_CALL,
-                                   .id = id,
-                                   .name = tg_json_get_str(fn, TG_STR("name"))});
-    }
-    struct tg_str arguments = arguments_of(c, tg_json_get(fn, TG_STR("arguments")));
-    if (arguments.n)
-        delta(c, t->part, TG_DELTA_ARGUMENTS, arguments);
-}
-
-/* The old `function_call`: one call without an id. */
-static void function_call(struct ctx *c, const struct tg_json *fn)
-{
-    struct tg_openai_choice *ch = c->ch;
-    if (ch->finished || !tg_json_is_obj(fn))
-        return;
-    if (!ch->n_tools) {
-        end_open_part(c);
-        struct tg_openai_tool *t = add_tool(c, -1, 0);
-        if (!t)
-            return;
-        emit(c, &(struct tg_event){.kind = TG_EV_PART_START,
-                                   .part = t->part,
-                                   .part_kind = TG_PART_TOOL_CALL,
-                                   .id = TG_STR(""),
-                                   .name = tg_json_get_str(fn, TG_STR("name"))});
-    }
-    struct tg_str arguments = arguments_of(c, tg_json_get(fn, TG_STR("arguments")));
-    if (arguments.n)
-        delta(c, ch->tools[0].part, TG_DELTA_ARGUMENTS, arguments);
-}
-
-/* ---- one choice ---- */
-
-static enum tg_finish finish_of(struct tg_str word)
-{
-    static const struct {
-        struct tg_str word;
-        enum tg_finish finish;
-    } words[] = {
-        {TG_STR_INIT("stop"), TG_FINISH_STOP},
-        {TG_STR_INIT("tool_calls"), TG_FINISH_TOOL_CALLS},
-        {TG_STR_INIT("length"), TG_FINISH_LENGTH},
-        {TG_STR_INIT("content_filter"), TG_FINISH_CONTENT_FILTER},
-        {TG_STR_INIT("function_call"), TG_FINISH_TOOL_CALLS},
-        {TG_STR_INIT("eos"), TG_FINISH_STOP},       /* Together */
-        {TG_STR_INIT("eos_token"), TG_FINISH_STOP}, /* TGI */
-        {TG_STR_INIT("stop_sequence"), TG_FINISH_STOP},
-        {TG_STR_INIT("end_turn"), TG_FINISH_STOP},
-        {TG_STR_INIT("model_length"), TG_FINISH_LENGTH}, /* Mistral */
-        {TG_STR_INIT("max_tokens"), TG_FINISH_LENGTH},
-    };
-    for (size_t i = 0; i < TG_ARRAY_LEN(words); i++) {
-        if (tg_str_eq(word, words[i].word))
-            return words[i].finish;
-    }
-    return word.n ? TG_FINISH_OTHER : TG_FINISH_STOP;
-}
-
-static void finish_choice(struct ctx *c, struct tg_str word)
-{
-    struct tg_openai_choice *ch = c->ch;
-    if (ch->finished)
-        return;
-    if (!c->d->resp.tap) {
-        end_open_part(c);
-        for (uint32_t i = 0; i < ch->n_tools; i++)
-            end_part(c, ch->tools[i].part);
-    }
-    ch->finished = true;
-    c->d->n_finished++;
-    emit(c, &(struct tg_event){.kind = TG_EV_FINISH, .finish = finish_of(word), .text = word});
-}
-
-void tg_openai_close_choices(struct tg_openai_dec *d, struct tg_sink *sink)
-{
-    for (uint32_t i = 0; i < d->n_choices; i++) {
-        struct ctx c = {.d = d, .sink = sink, .ch = &d->choices[i]};
-        finish_choice(&c, TG_STR(""));
-    }
-}
-
-/* The members of `delta` or `message`, each kind in the order in which it is thought and said. */
-struct said {
-    const struct tg_json *reasoning, *content, *refusal, *tool_calls, *function_call;
-};
-
-static void find_said(const struct tg_json *m, struct said *s)
-{
-    struct tg_json_iter it = tg_json_iter(m);
-    while (tg_json_next(&it)) {
-        if (tg_str_eq(it.name, TG_STR("content")))
-            s->content = it.value;
-        else if (tg_str_eq(it.name, TG_STR("tool_calls")))
-            s->tool_calls = it.value;
-        else if (tg_str_eq(it.name, TG_STR("refusal")))
-            s->refusal = it.value;
-        else if (tg_str_eq(it.name, TG_STR("reasoning_content")) ||
-                 (tg_str_eq(it.name, TG_STR("reasoning")) && !tg_json_str(s->reasoning).n))
-            s->reasoning = it.value;
-        else if (tg_str_eq(it.name, TG_STR("function_call")))
-            s->function_call = it.value;
-    }
-}
-
-static void say(struct ctx *c, const struct said *s, bool whole)
-{
-    if (tg_json_str(s->reasoning).n)
-        text_piece(c, TG_PART_REASONING, TG_DELTA_REASONING, tg_json_str(s->reasoning));
-    if (tg_json_is_arr(s->content))
-        content_parts(c, s->content);
-    else
-        text_piece(c, TG_PART_TEXT, TG_DELTA_TEXT, tg_json_str(s->content));
-    if (tg_json_str(s->refusal).n)
-        text_piece(c, TG_PART_REFUSAL, TG_DELTA_REFUSAL, tg_json_str(s->refusal));
-    struct tg_json_iter it = tg_json_iter(s->tool_calls);
-    while (!c->err && tg_json_next(&it))
-        tool_call(c, it.value, whole);
-    function_call(c, s->function_call);
-}
 
 /* Pass-through wants to know only that content has begun. */
-static void note_content(struct ctx *c, const struct said *s)
+static void note_content(struct tg_openai_ctx *c, const struct tg_openai_said *s)
 {
     struct tg_event ev = {.kind = TG_EV_DELTA};
     if (tg_json_str(s->content).n) {
@@ -332,11 +26,11 @@ static void note_content(struct ctx *c, const struct said *s)
         return;
     }
     c->d->content_seen = true;
-    emit(c, &ev);
+    tg_openai_emit(c, &ev);
 }
 
 struct choice_members {
-    const struct tg_json *index, *delta, *message, *text, *logprobs, *finish;
+    const struct tg_json *index, *delta, *message, *text, *logprobs, *finish, *filter;
 };
 
 static void find_choice_members(const struct tg_json *v, struct choice_members *m)
@@ -355,13 +49,15 @@ static void find_choice_members(const struct tg_json *v, struct choice_members *
             m->message = it.value;
         else if (tg_str_eq(it.name, TG_STR("text")))
             m->text = it.value;
+        else if (tg_str_eq(it.name, TG_STR("content_filter_results")))
+            m->filter = it.value;
     }
 }
 
 /* What the choice says: in a stream its delta, in a whole answer its message, in the old format
  * its text; whatever of it there is. */
 static void choice_said(const struct tg_openai_dec *d, const struct choice_members *m,
-                        struct said *s)
+                        struct tg_openai_said *s)
 {
     bool whole = d->mode == TG_OPENAI_BODY;
     const struct tg_json *first = whole ? m->message : m->delta;
@@ -369,24 +65,45 @@ static void choice_said(const struct tg_openai_dec *d, const struct choice_membe
     if (d->resp.format == TG_WIRE_OPENAI_COMPLETIONS && tg_json_is_str(m->text))
         s->content = m->text;
     else if (tg_json_is_obj(first) || tg_json_is_obj(second))
-        find_said(tg_json_is_obj(first) ? first : second, s);
+        tg_openai_find_said(tg_json_is_obj(first) ? first : second, s);
     else
         s->content = m->text;
 }
 
-static void on_choice(struct ctx *c, const struct tg_json *v, size_t position)
+static void extra(struct tg_openai_ctx *c, uint32_t choice, struct tg_str name,
+                  const struct tg_json *v)
+{
+    struct tg_event ev = {.kind = TG_EV_EXTRA,
+                          .choice = choice,
+                          .name = name,
+                          .text = tg_json_raw(c->doc, v),
+                          .format = TG_WIRE_OPENAI_CHAT};
+    c->sink->on_event(c->sink, &ev);
+}
+
+/* Azure's verdicts: in a stream with every chunk, of which only those count that say something. */
+static void on_filter(struct tg_openai_ctx *c, const struct tg_json *filter, bool whole)
+{
+    if (tg_json_count(filter) == 0)
+        return;
+    struct tg_str raw = tg_json_raw(c->doc, filter);
+    if (whole || tg_str_find(raw, TG_STR("\"filtered\":true")) >= 0)
+        extra(c, c->ch->index, TG_STR("content_filter_results"), filter);
+}
+
+static void on_choice(struct tg_openai_ctx *c, const struct tg_json *v, size_t position)
 {
     struct choice_members m = {0};
-    struct said s = {0};
+    struct tg_openai_said s = {0};
     int64_t index;
     find_choice_members(v, &m);
     if (tg_json_i64(m.index, &index))
         index = (int64_t)position;
-    if (index < 0 || index >= MAX_CHOICES) {
+    if (index < 0 || index >= TG_OPENAI_MAX_CHOICES) {
         c->err = TG_E_UPSTREAM_INVALID;
         return;
     }
-    c->ch = find_choice(c->d, (uint32_t)index, &c->err);
+    c->ch = tg_openai_find_choice(c->d, (uint32_t)index, &c->err);
     if (!c->ch)
         return;
     bool whole = c->d->mode == TG_OPENAI_BODY;
@@ -395,20 +112,41 @@ static void on_choice(struct ctx *c, const struct tg_json *v, size_t position)
         if (tg_json_is_obj(m.logprobs))
             c->logprobs = tg_json_raw(c->doc, m.logprobs);
         choice_said(c->d, &m, &s);
-        say(c, &s, whole);
+        tg_openai_say(c, &s, whole);
+        if (tg_unlikely(m.filter))
+            on_filter(c, m.filter, whole);
     } else if (!c->d->content_seen) {
         choice_said(c->d, &m, &s);
         note_content(c, &s);
     }
     if (!c->err && (tg_json_is_str(m.finish) || whole))
-        finish_choice(c, tg_json_str(m.finish));
+        tg_openai_finish_choice(c, tg_json_str(m.finish));
 }
 
 /* ---- the document ---- */
 
 struct members {
-    const struct tg_json *id, *model, *choices, *usage, *error, *x_groq, *object;
+    const struct tg_json *id, *model, *choices, *usage, *error, *x_groq, *object, *service_tier;
+    /* Perplexity's sources, Azure's verdict on the prompt */
+    const struct tg_json *citations, *search_results, *prompt_filter;
 };
+
+static void find_rare(const struct tg_json_iter *it, struct members *m)
+{
+    const struct {
+        struct tg_str name;
+        const struct tg_json **slot;
+    } rare[] = {
+        {TG_STR_INIT("service_tier"), &m->service_tier},
+        {TG_STR_INIT("citations"), &m->citations},
+        {TG_STR_INIT("search_results"), &m->search_results},
+        {TG_STR_INIT("prompt_filter_results"), &m->prompt_filter},
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(rare); i++) {
+        if (tg_str_eq(it->name, rare[i].name))
+            *rare[i].slot = it->value;
+    }
+}
 
 static void find_members(const struct tg_json *root, struct members *m)
 {
@@ -438,6 +176,7 @@ static void find_members(const struct tg_json *root, struct members *m)
                 m->choices = it.value;
             break;
         default:
+            find_rare(&it, m);
             break;
         }
     }
@@ -452,7 +191,7 @@ static bool same_usage(const struct tg_usage *a, const struct tg_usage *b)
 }
 
 /* Groq puts usage into x_groq of the last chunk, also when nobody asked for any. */
-static void on_usage(struct ctx *c, const struct members *m)
+static void on_usage(struct tg_openai_ctx *c, const struct members *m)
 {
     struct tg_usage u;
     bool own = tg_openai_usage(m->usage, &u);
@@ -466,12 +205,32 @@ static void on_usage(struct ctx *c, const struct members *m)
     c->sink->on_event(c->sink, &ev);
 }
 
-static void on_start(struct ctx *c, const struct members *m)
+static void on_start(struct tg_openai_ctx *c, const struct members *m)
 {
     c->d->started = true;
     struct tg_event ev = {
         .kind = TG_EV_START, .id = tg_json_str(m->id), .model = tg_json_str(m->model)};
+    ev.service_tier = tg_json_str(m->service_tier);
     c->sink->on_event(c->sink, &ev);
+}
+
+/* Members of the whole answer that have no other place: once each, however often they come. */
+static void on_extras(struct tg_openai_ctx *c, const struct members *m)
+{
+    const struct {
+        struct tg_str name;
+        const struct tg_json *v;
+    } extras[] = {
+        {TG_STR_INIT("citations"), m->citations},
+        {TG_STR_INIT("search_results"), m->search_results},
+        {TG_STR_INIT("prompt_filter_results"), m->prompt_filter},
+    };
+    for (uint32_t i = 0; i < TG_ARRAY_LEN(extras); i++) {
+        if (!tg_json_count(extras[i].v) || c->d->extras_seen & 1u << i)
+            continue;
+        c->d->extras_seen |= 1u << i;
+        extra(c, 0, extras[i].name, extras[i].v);
+    }
 }
 
 /* Groq's word for why a stream stopped early. */
@@ -480,7 +239,7 @@ static struct tg_str groq_error(const struct members *m)
     return m->x_groq ? tg_json_get_str(m->x_groq, TG_STR("error")) : (struct tg_str){NULL, 0};
 }
 
-static TG_COLD int on_error(struct ctx *c, const struct members *m)
+static TG_COLD int on_error(struct tg_openai_ctx *c, const struct members *m)
 {
     struct tg_openai_error e = {.message = groq_error(m)};
     struct tg_fail fail;
@@ -493,7 +252,7 @@ static TG_COLD int on_error(struct ctx *c, const struct members *m)
     return tg_openai_emit_error(c->d, c->sink, &fail);
 }
 
-static TG_COLD int failed(struct ctx *c)
+static TG_COLD int failed(struct tg_openai_ctx *c)
 {
     return tg_openai_broken(c->d, c->sink, c->err,
                             c->err == TG_E_NOMEM
@@ -502,7 +261,7 @@ static TG_COLD int failed(struct ctx *c)
 }
 
 /* An answer of another task than chat. */
-static int on_task(struct ctx *c, const struct members *m)
+static int on_task(struct tg_openai_ctx *c, const struct members *m)
 {
     struct tg_openai_dec *d = c->d;
     struct tg_usage u;
@@ -522,8 +281,10 @@ static int on_task(struct ctx *c, const struct members *m)
 
 int tg_openai_on_json(struct tg_openai_dec *d, struct tg_json_doc *doc, struct tg_sink *sink)
 {
-    struct ctx c = {.d = d, .doc = doc, .sink = sink};
+    struct tg_openai_ctx c = {.d = d, .doc = doc, .sink = sink};
     struct members m = {0};
+    if (d->resp.format == TG_WIRE_OPENAI_RESPONSES && !tg_openai_is_items(d->resp.task))
+        return tg_responses_on_json(d, doc, sink);
     find_members(tg_json_root(doc), &m);
     if (tg_unlikely(groq_error(&m).n || !tg_json_is_nil(m.error) ||
                     (m.object && tg_json_str_is(m.object, TG_STR("error")))))
@@ -546,8 +307,11 @@ int tg_openai_on_json(struct tg_openai_dec *d, struct tg_json_doc *doc, struct t
         on_choice(&c, it.value, it.index);
     if (tg_unlikely(c.err))
         return failed(&c);
+    if (tg_unlikely(m.citations || m.search_results || m.prompt_filter) && !d->resp.tap)
+        on_extras(&c, &m);
     if (!tg_json_is_nil(m.usage) || m.x_groq)
         on_usage(&c, &m);
+    d->null_usage = d->resp.hide_usage && m.usage && tg_json_is_nil(m.usage) ? m.usage : NULL;
     return usage_only ? 1 : 0;
 }
 

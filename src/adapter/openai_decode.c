@@ -10,6 +10,7 @@
  * the caller always has a stream to pass on. */
 #include "adapter/openai_priv.h"
 #include "base/err.h"
+#include "json/splice.h"
 
 enum { SCRATCH_BYTES = 4000 };
 
@@ -36,6 +37,7 @@ void tg_openai_fini(void *state)
     tg_buf_fini(&d->body);
     tg_arena_fini(&d->scratch);
     tg_openai_free_choices(d);
+    tg_responses_free(&d->responses);
     d->mode = TG_OPENAI_OVER;
 }
 
@@ -117,11 +119,19 @@ static bool lacks_lf(struct tg_str block)
     return tg_str_ends(block, TG_STR("\n\r"));
 }
 
+static bool is_responses(const struct tg_openai_dec *d)
+{
+    return d->resp.format == TG_WIRE_OPENAI_RESPONSES;
+}
+
 static int on_done(struct tg_openai_dec *d, const struct tg_sse_event *ev, struct tg_sink *sink)
 {
     if (!d->seen)
         return tg_openai_broken(d, sink, TG_E_UPSTREAM_INVALID,
                                 "the provider sent an empty stream");
+    if (is_responses(d) && !d->responses.whole)
+        return tg_openai_broken(d, sink, TG_E_UPSTREAM_INCOMPLETE,
+                                "the provider's stream broke off");
     raw(d, sink, ev->raw, false);
     if (d->resp.tap && lacks_lf(ev->raw)) {
         d->mode = TG_OPENAI_LAST_LF;
@@ -139,6 +149,28 @@ static int last_lf(struct tg_openai_dec *d, struct tg_str in, struct tg_sink *si
     return emit_end(d, sink);
 }
 
+/* A block without its `"usage":null`: it has one in every chunk because the gateway asked for
+ * usage. Left as it is where the data is not one piece of the block. */
+static void raw_without_usage(struct tg_openai_dec *d, struct tg_json_doc *doc,
+                              const struct tg_sse_event *ev, struct tg_sink *sink)
+{
+    const struct tg_json_change change = {TG_STR_INIT("usage"), {NULL, 0}};
+    struct tg_splice edit;
+    struct tg_buf b;
+    const char *begin = ev->data.p, *end = ev->data.p + ev->data.n;
+    bool inside = begin >= ev->raw.p && end <= ev->raw.p + ev->raw.n;
+    tg_buf_init(&b, ev->raw.n + 1);
+    if (inside && tg_json_edit_members(doc, tg_json_root(doc), &change, 1, &edit, 1) == 1) {
+        tg_buf_add(&b, ev->raw.p, (size_t)(begin - ev->raw.p));
+        if (tg_json_splice(ev->data, &edit, 1, &b) == 0)
+            tg_buf_add(&b, end, (size_t)(ev->raw.p + ev->raw.n - end));
+        else
+            tg_buf_clear(&b);
+    }
+    raw(d, sink, b.n && tg_buf_ok(&b) ? tg_buf_str(&b) : ev->raw, false);
+    tg_buf_fini(&b);
+}
+
 static int on_data(struct tg_openai_dec *d, const struct tg_sse_event *ev, struct tg_sink *sink)
 {
     struct tg_json_doc *doc;
@@ -149,8 +181,12 @@ static int on_data(struct tg_openai_dec *d, const struct tg_sse_event *ev, struc
     rc = tg_openai_on_json(d, doc, sink);
     if (rc < 0)
         return rc;
-    raw(d, sink, ev->raw, rc == 1 && d->resp.hide_usage);
-    return 0;
+    if (d->null_usage)
+        raw_without_usage(d, doc, ev, sink);
+    else
+        raw(d, sink, ev->raw, rc == 1 && d->resp.hide_usage);
+    /* Passed on, the stream's last words may yet be [DONE], which some servers send. */
+    return d->responses.whole && !d->resp.tap ? emit_end(d, sink) : 0;
 }
 
 /* `event: error` whose data is not an error object of its own. */
@@ -170,7 +206,7 @@ static TG_COLD int on_error_event(struct tg_openai_dec *d, const struct tg_sse_e
 
 static int on_sse(struct tg_openai_dec *d, const struct tg_sse_event *ev, struct tg_sink *sink)
 {
-    if (tg_unlikely(ev->type.n && tg_str_eq(ev->type, TG_STR("error"))))
+    if (tg_unlikely(ev->type.n && tg_str_eq(ev->type, TG_STR("error")) && !is_responses(d)))
         return on_error_event(d, ev, sink);
     struct tg_str data = ev->data;
     if (tg_unlikely(!ev->has_data || !data.n)) {
@@ -209,21 +245,27 @@ static int body_bytes(struct tg_openai_dec *d, struct tg_str in, struct tg_sink 
     return rc ? memory_or_invalid(d, sink, rc, "") : 0;
 }
 
+static int chunk_and_done(struct tg_openai_dec *d, struct tg_json_doc *doc, struct tg_buf *json,
+                          struct tg_buf *event)
+{
+    int rc = tg_openai_body_to_chunk(doc, &d->scratch, json);
+    for (size_t i = 0; i < json->n; i++) { /* line breaks in JSON text are but blanks */
+        if (json->p[i] == '\n' || json->p[i] == '\r')
+            json->p[i] = ' ';
+    }
+    if (!rc)
+        rc = tg_sse_write(event, TG_STR(""), tg_buf_str(json));
+    return rc ? rc : tg_sse_write(event, TG_STR(""), TG_STR("[DONE]"));
+}
+
 /* The single answer to a request for a stream, as a stream. */
 static int raw_as_stream(struct tg_openai_dec *d, struct tg_json_doc *doc, struct tg_sink *sink)
 {
     struct tg_buf json, event;
     tg_buf_init(&json, d->resp.max_pending_bytes * 2 + 1024);
     tg_buf_init(&event, d->resp.max_pending_bytes * 4 + 1024);
-    int rc = tg_openai_body_to_chunk(doc, &d->scratch, &json);
-    for (size_t i = 0; i < json.n; i++) { /* line breaks in JSON text are but blanks */
-        if (json.p[i] == '\n' || json.p[i] == '\r')
-            json.p[i] = ' ';
-    }
-    if (!rc)
-        rc = tg_sse_write(&event, TG_STR(""), tg_buf_str(&json));
-    if (!rc)
-        rc = tg_sse_write(&event, TG_STR(""), TG_STR("[DONE]"));
+    int rc = is_responses(d) ? tg_responses_body_to_stream(doc, &event)
+                             : chunk_and_done(d, doc, &json, &event);
     if (!rc)
         raw(d, sink, tg_buf_str(&event), false);
     tg_buf_fini(&json);
@@ -345,6 +387,8 @@ static int finish_stream(struct tg_openai_dec *d, bool clean, struct tg_sink *si
         if (rc || d->mode == TG_OPENAI_OVER)
             return rc;
     }
+    if (d->responses.whole) /* a cut behind the end takes nothing away */
+        return emit_end(d, sink);
     bool whole =
         d->resp.task == TG_TASK_MEDIA ? d->seen : d->n_choices && d->n_finished == d->n_choices;
     if (clean && !tg_sse_pending(&d->sse) && whole)

@@ -3,6 +3,8 @@
 #define TG_ADAPTER_OPENAI_PRIV_H
 
 #include "adapter/adapter.h"
+#include "adapter/responses_priv.h"
+#include "adapter/quirks.h"
 #include "json/json.h"
 #include "json/write.h"
 #include "wire/sse.h"
@@ -16,9 +18,29 @@ bool tg_openai_own_raw(const struct tg_chat_req *req);
 int tg_openai_encode_body(struct tg_arena *a, const struct tg_chat_req *req,
                           const struct tg_adapter_target *target, struct tg_str *out,
                           struct tg_fail *fail) TG_WARN_UNUSED;
+/* What the functions of the encoder share. */
+struct tg_openai_enc {
+    struct tg_jw *w;
+    const struct tg_chat_req *req;
+    const struct tg_adapter_target *target;
+    const struct tg_quirks *q; /* NULL: none */
+    bool own;                  /* raw texts are of this format */
+    struct tg_fail *fail;
+};
+/* The provider takes it, as such or in another form. For what the adapter itself has. */
+bool tg_openai_takes(const struct tg_openai_enc *e, enum tg_feature f);
+/* What becomes of it there. */
+enum tg_fidelity tg_openai_fate(const struct tg_openai_enc *e, enum tg_feature f);
 /* Writes the array of messages. TG_E_UNSUPPORTED_PARAMETER with the message's path. */
-int tg_openai_encode_messages(struct tg_jw *w, const struct tg_chat_req *req,
-                              struct tg_fail *fail) TG_WARN_UNUSED;
+int tg_openai_encode_messages(const struct tg_openai_enc *e) TG_WARN_UNUSED;
+/* `"key":value` texts as they are, behind a comma of their own. */
+void tg_openai_write_members(struct tg_jw *w, struct tg_str members);
+/* How much to think, in the provider's form (openai_thinking.c). */
+void tg_openai_write_thinking(const struct tg_openai_enc *e);
+/* Reasoning of an earlier turn and opaque state beside a message's content. */
+void tg_openai_write_reasoning(const struct tg_openai_enc *e, const struct tg_message *m);
+/* A tool call's thought signature, as a member of the call. */
+void tg_openai_write_thought(const struct tg_openai_enc *e, const struct tg_part *p);
 
 /* ---- tasks beside chat (openai_items.c) ---- */
 
@@ -40,6 +62,8 @@ bool tg_openai_media_usage(const struct tg_json *v, struct tg_usage *out);
 /* Reads a `usage` object of any provider of this API into disjoint classes; false when it is no
  * object or counts nothing. */
 bool tg_openai_usage(const struct tg_json *v, struct tg_usage *out);
+/* The same of Responses: {"input_tokens","input_tokens_details",…}. */
+bool tg_openai_input_output_usage(const struct tg_json *v, struct tg_usage *out);
 
 /* ---- errors (openai_error.c) ---- */
 
@@ -75,14 +99,20 @@ struct tg_openai_choice {
     bool finished;
     bool open; /* a part other than a tool call is open: the newest */
     enum tg_part_kind open_kind;
+    bool open_signed;    /* the open part has got its opaque state */
+    int64_t open_detail; /* number of the entry that the open part came from; -1: of none */
     uint32_t open_part, n_parts;
-    struct tg_openai_tool *tools; /* in order of their starts */
+    struct tg_openai_tool *tools; /* in order of their appearance */
     uint32_t n_tools, cap_tools;
 };
 struct tg_openai_tool {
     int64_t index;    /* the provider's number for it; -1: it gave none */
     uint64_t id_hash; /* of its id; 0: none */
     uint32_t part;
+    struct tg_openai_late *late; /* what came before its name; NULL: it has begun */
+};
+struct tg_openai_late {
+    struct tg_buf id, arguments, signature;
 };
 
 struct tg_openai_dec {
@@ -94,13 +124,17 @@ struct tg_openai_dec {
     struct tg_openai_choice *choices;
     struct tg_openai_choice first; /* most answers have but one: `choices` points to it */
     uint32_t n_choices, cap_choices, n_finished;
-    bool encoded;      /* Content-Encoding that nobody undid */
-    bool is_json;      /* Content-Type, of media */
-    bool seen;         /* a document of the right kind */
-    bool started;      /* START was emitted */
-    bool content_seen; /* tap: the first DELTA was emitted */
-    bool usage_seen;   /* a `usage` of its own, which x_groq's must not replace */
+    bool encoded;         /* Content-Encoding that nobody undid */
+    bool is_json;         /* Content-Type, of media */
+    bool seen;            /* a document of the right kind */
+    bool started;         /* START was emitted */
+    bool content_seen;    /* tap: the first DELTA was emitted */
+    bool usage_seen;      /* a `usage` of its own, which x_groq's must not replace */
+    uint32_t extras_seen; /* bits of members that were given as EXTRA */
     struct tg_usage usage;
+    struct tg_responses_dec responses; /* format OPENAI_RESPONSES */
+    /* Tap: the `usage: null` of the last document, which the client did not ask for. */
+    const struct tg_json *null_usage;
 };
 
 /* tg_adapter's functions of the same names. */

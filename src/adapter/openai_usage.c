@@ -64,3 +64,26 @@ bool tg_openai_usage(const struct tg_json *v, struct tg_usage *out)
     *out = u;
     return true;
 }
+
+bool tg_openai_input_output_usage(const struct tg_json *v, struct tg_usage *out)
+{
+    const struct tg_json *input_v = tg_json_get(v, TG_STR("input_tokens"));
+    const struct tg_json *output_v = tg_json_get(v, TG_STR("output_tokens"));
+    const struct tg_json *details = tg_json_get(v, TG_STR("input_tokens_details"));
+    if (!tg_json_is_num(input_v) && !tg_json_is_num(output_v))
+        return false;
+    int64_t input = count_of(input_v), output = count_of(output_v);
+    int64_t reasoning =
+        count_of(tg_json_get2(v, TG_STR("output_tokens_details"), TG_STR("reasoning_tokens")));
+    int64_t total = count_of(tg_json_get(v, TG_STR("total_tokens")));
+    bool on_top = reasoning > output || (reasoning && total == input + output + reasoning);
+    struct tg_usage u = {.source = TG_USAGE_REPORTED};
+    u.cache_read_tokens = at_most(count_of(tg_json_get(details, TG_STR("cached_tokens"))), input);
+    u.cache_write_tokens = at_most(count_of(tg_json_get(details, TG_STR("cache_write_tokens"))),
+                                   input - u.cache_read_tokens);
+    u.input_tokens = input - u.cache_read_tokens - u.cache_write_tokens;
+    u.reasoning_tokens = reasoning;
+    u.output_tokens = on_top ? output : output - reasoning;
+    *out = u;
+    return true;
+}

@@ -311,7 +311,7 @@ int tg_body_extra(struct tg_arena *a, struct tg_json_doc *doc, const struct tg_j
 static bool is_numbered(struct tg_str name, const void *ctx)
 {
     const struct tg_field_rule *r = find_rule(ctx, name);
-    return r && r->id != TG_F_NONE && r->id != TG_F_FUNCTIONS; /* those stay as they are */
+    return r && r->id != TG_F_NONE;
 }
 
 int tg_body_top_extra(struct tg_arena *a, const struct tg_body *b, const struct tg_field_table *t,

@@ -75,6 +75,28 @@ struct tg_render_info {
     struct tg_arena *arena; /* the exchange's, for what must outlive an event; never per delta */
 };
 
+/* An answer as it is kept. */
+struct tg_kept_answer {
+    struct tg_str id, status;
+    struct tg_str response; /* the whole object */
+    struct tg_str output;   /* its items, a JSON array: a part of `response` */
+    bool at_provider;       /* the provider says that it keeps the answer, too */
+};
+
+/* What the keeper of conversations asks of a dialect whose clients go on by an answer's id. */
+struct tg_keep_ops {
+    /* The request's own input (without what came before) as a JSON array of items. TG_E_NOMEM. */
+    int (*input)(struct tg_arena *a, const struct tg_call *call, struct tg_str *out);
+    /* Ids of kept answers that the input refers to: their items belong in call->known. */
+    int (*references)(struct tg_arena *a, const struct tg_call *call, struct tg_str **out_ids,
+                      size_t *out_n);
+    /* After finish(): 1 and the answer, 0: there is none to keep. In the arena or the state. */
+    int (*rendered)(struct tg_arena *a, const void *render_state, struct tg_kept_answer *out);
+    /* Whether a unit that passes through (a block of a stream, or the whole body) ends a good
+     * answer: 1 and the answer, in the arena or the unit; 0: no. */
+    int (*passed)(struct tg_arena *a, struct tg_str unit, bool stream, struct tg_kept_answer *out);
+};
+
 struct tg_dialect {
     const char *name; /* "openai_chat" */
     const struct tg_endpoint *endpoints;
@@ -127,6 +149,7 @@ struct tg_dialect {
     /* Written when a stream has been silent for long; NULL: a comment line of server-sent events;
      * "": nothing may be. */
     const char *keep_alive;
+    const struct tg_keep_ops *keep; /* NULL: its answers are not kept */
     const char *id_header; /* second header that gives the request id ("request-id"); NULL: none */
 };
 

@@ -37,10 +37,27 @@ static int one_tool(const struct tg_body *b, const struct tg_json *v, size_t i, 
     return 0;
 }
 
+/* The older form: the function itself, without a wrapper. */
+static int one_function(const struct tg_body *b, const struct tg_json *v, size_t i,
+                        struct tg_tool *out, struct tg_fail *f)
+{
+    char param[48];
+    snprintf(param, sizeof(param), "functions[%zu]", i);
+    out->name = tg_json_get_str(v, TG_STR("name"));
+    if (!out->name.n)
+        return tg_fail_param(f, TG_E_INVALID_VALUE, param, "'%s' has no name", param);
+    out->type = TG_STR("function");
+    out->is_function = true;
+    out->strict = -1;
+    out->description = tg_json_get_str(v, TG_STR("description"));
+    out->parameters = raw_or_empty(b->doc, tg_json_get(v, TG_STR("parameters")));
+    return 0;
+}
+
 static int parse_tools(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *out,
                        struct tg_fail *f)
 {
-    const struct tg_json *list = b->v[TG_F_TOOLS];
+    const struct tg_json *list = b->v[out->has_functions ? TG_F_FUNCTIONS : TG_F_TOOLS];
     size_t n = tg_json_count(list);
     if (n == 0)
         return 0;
@@ -49,12 +66,50 @@ static int parse_tools(struct tg_arena *a, const struct tg_body *b, struct tg_ch
         return TG_E_NOMEM;
     struct tg_json_iter it = tg_json_iter(list);
     while (tg_json_next(&it)) {
-        int rc = one_tool(b, it.value, it.index, &out->tools[it.index], f);
+        struct tg_tool *t = &out->tools[it.index];
+        int rc = out->has_functions ? one_function(b, it.value, it.index, t, f)
+                                    : one_tool(b, it.value, it.index, t, f);
         if (rc)
             return rc;
     }
     out->n_tools = n;
     return 0;
+}
+
+/* Members in the older form stay as they are for who knows it too: told by the rest of the request
+ * (own), or, beside `tools`, said by nothing else (extra). */
+static int keep_functions(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *req)
+{
+    static const struct {
+        enum tg_field id;
+        const char *name;
+    } members[] = {{TG_F_FUNCTIONS, "functions"}, {TG_F_FUNCTION_CALL, "function_call"}};
+    struct tg_extra *to = req->has_functions ? &req->own : &req->extra;
+    for (size_t i = 0; i < TG_ARRAY_LEN(members); i++) {
+        const struct tg_json *v = b->v[members[i].id];
+        if (!v)
+            continue;
+        to->members = tg_arena_printf(a, "%.*s%s\"%s\":%.*s", TG_STR_ARG(to->members),
+                                      to->members.n ? "," : "", members[i].name,
+                                      TG_STR_ARG(tg_json_raw(b->doc, v)));
+        if (!to->members.p)
+            return TG_E_NOMEM;
+    }
+    return 0;
+}
+
+static void parse_function_call(const struct tg_body *b, struct tg_tool_choice *out)
+{
+    const struct tg_json *v = b->v[TG_F_FUNCTION_CALL];
+    struct tg_str name = tg_json_get_str(v, TG_STR("name"));
+    out->parallel = -1;
+    if (tg_json_str_is(v, TG_STR("auto")))
+        out->kind = TG_TOOL_CHOICE_AUTO;
+    else if (tg_json_str_is(v, TG_STR("none")))
+        out->kind = TG_TOOL_CHOICE_NONE;
+    else if (name.n)
+        out->kind = TG_TOOL_CHOICE_NAMED;
+    out->name = name;
 }
 
 static void parse_tool_choice(const struct tg_body *b, struct tg_tool_choice *out)
@@ -106,7 +161,25 @@ static void parse_format(const struct tg_body *b, struct tg_output_format *out)
     }
 }
 
-/* `reasoning_effort` is OpenAI's; `reasoning` {"effort","max_tokens"} is OpenRouter's. */
+/* OpenRouter's {"effort","max_tokens","exclude","enabled","summary"}; Vercel's gateway has it too.
+ */
+static void parse_reasoning_object(const struct tg_json *v, struct tg_reasoning_opts *out)
+{
+    const struct tg_json *exclude = tg_json_get(v, TG_STR("exclude"));
+    const struct tg_json *enabled = tg_json_get(v, TG_STR("enabled"));
+    out->effort = tg_json_get_str(v, TG_STR("effort"));
+    out->summary = tg_json_get_str(v, TG_STR("summary"));
+    if (tg_json_i64(tg_json_get(v, TG_STR("max_tokens")), &out->budget_tokens))
+        out->budget_tokens = -1;
+    if (tg_json_is_bool(exclude))
+        out->show = !tg_json_true(exclude);
+    if (tg_json_is_bool(enabled) && !tg_json_true(enabled))
+        out->budget_tokens = 0;
+    else if (tg_json_true(enabled) && !out->effort.n && out->budget_tokens < 0)
+        out->adaptive = true;
+}
+
+/* `reasoning_effort` is OpenAI's, `reasoning` OpenRouter's. */
 static int parse_reasoning(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *req)
 {
     struct tg_reasoning_opts *out = &req->reasoning;
@@ -115,32 +188,33 @@ static int parse_reasoning(struct tg_arena *a, const struct tg_body *b, struct t
     out->budget_tokens = -1;
     if (tg_json_is_nil(object))
         return 0;
-    if (out->effort.p || !tg_json_is_obj(object)) {
-        /* Two ways of saying it, or none that we know: the second stays as it is. */
-        struct tg_str member =
-            tg_arena_printf(a, "\"reasoning\":%.*s%s", TG_STR_ARG(tg_json_raw(b->doc, object)),
-                            req->extra.members.n ? "," : "");
-        if (!member.p)
-            return TG_E_NOMEM;
-        req->extra.members =
-            tg_arena_printf(a, "%.*s%.*s", TG_STR_ARG(member), TG_STR_ARG(req->extra.members));
-        return req->extra.members.p ? 0 : TG_E_NOMEM;
+    if (!out->effort.p && tg_json_is_obj(object)) {
+        out->raw = tg_json_raw(b->doc, object);
+        parse_reasoning_object(object, out);
+        return 0;
     }
-    out->raw = tg_json_raw(b->doc, object);
-    out->effort = tg_json_get_str(object, TG_STR("effort"));
-    if (tg_json_i64(tg_json_get(object, TG_STR("max_tokens")), &out->budget_tokens))
-        out->budget_tokens = -1;
-    return 0;
+    /* Two ways of saying it, or none that we know: the second stays as it is. */
+    req->extra.members =
+        tg_arena_printf(a, "\"reasoning\":%.*s%s%.*s", TG_STR_ARG(tg_json_raw(b->doc, object)),
+                        req->extra.members.n ? "," : "", TG_STR_ARG(req->extra.members));
+    return req->extra.members.p ? 0 : TG_E_NOMEM;
 }
 
 int tg_openai_parse_options(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *out,
                             struct tg_fail *f)
 {
+    out->has_functions =
+        tg_json_count(b->v[TG_F_FUNCTIONS]) > 0 && tg_json_count(b->v[TG_F_TOOLS]) == 0;
     int rc = parse_tools(a, b, out, f);
+    if (!rc)
+        rc = keep_functions(a, b, out);
     if (rc)
         return rc;
-    out->has_functions = tg_json_count(b->v[TG_F_FUNCTIONS]) > 0;
-    parse_tool_choice(b, &out->tool_choice);
+    if (out->has_functions)
+        parse_function_call(b, &out->tool_choice);
+    else
+        parse_tool_choice(b, &out->tool_choice);
     parse_format(b, &out->format);
+    out->service_tier = tg_body_str(b, TG_F_SERVICE_TIER);
     return parse_reasoning(a, b, out);
 }

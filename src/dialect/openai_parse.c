@@ -3,6 +3,8 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "chat/call_id.h"
+#include "chat/media.h"
 #include "dialect/openai_priv.h"
 
 /* Where in the request we are, for messages to people. */
@@ -10,6 +12,7 @@ struct place {
     struct tg_arena *a;
     struct tg_json_doc *doc;
     size_t message;
+    unsigned functions; /* calls in the old form so far */
     struct tg_fail *f;
 };
 
@@ -25,26 +28,6 @@ static TG_COLD int no_memory(const struct place *at)
     return tg_fail_set(at->f, TG_E_NOMEM, "not enough memory for the request");
 }
 
-/* "data:image/png;base64,AAAA" → mime and data; anything else is a URL. RFC 2397. */
-struct tg_media tg_openai_media_of_url(struct tg_str url)
-{
-    struct tg_media m = {.source = TG_MEDIA_URL, .mime = TG_STR(""), .data = url};
-    if (!tg_str_istarts(url, TG_STR("data:")))
-        return m;
-    ptrdiff_t comma = tg_str_chr(url, ',');
-    if (comma < 0)
-        return m;
-    struct tg_str head = tg_str_make(url.p + 5, (size_t)comma - 5);
-    if (!tg_str_ends(head, TG_STR(";base64")))
-        return m;
-    head.n -= 7;
-    ptrdiff_t semicolon = tg_str_chr(head, ';');
-    m.source = TG_MEDIA_INLINE;
-    m.mime = semicolon < 0 ? head : tg_str_first(head, (size_t)semicolon);
-    m.data = tg_str_from(url, (size_t)comma + 1);
-    return m;
-}
-
 static int image_part(const struct place *at, const struct tg_json *v, struct tg_part *p)
 {
     const struct tg_json *image = tg_json_get(v, TG_STR("image_url"));
@@ -53,7 +36,7 @@ static int image_part(const struct place *at, const struct tg_json *v, struct tg
     if (!url.p)
         return bad(at, "content", "has an image_url part without a url");
     p->kind = TG_PART_IMAGE;
-    p->media = tg_openai_media_of_url(url);
+    p->media = tg_media_of_url(url);
     p->media.detail = tg_json_get_str(image, TG_STR("detail"));
     return 0;
 }
@@ -82,8 +65,8 @@ static int file_part(const struct place *at, const struct tg_json *v, struct tg_
     if (!data.p && !id.p)
         return bad(at, "content", "has a file part with neither file_data nor file_id");
     p->kind = TG_PART_DOCUMENT;
-    p->media = data.p ? tg_openai_media_of_url(data)
-                      : (struct tg_media){.source = TG_MEDIA_FILE_ID, .data = id};
+    p->media =
+        data.p ? tg_media_of_url(data) : (struct tg_media){.source = TG_MEDIA_FILE_ID, .data = id};
     if (data.p && p->media.source == TG_MEDIA_URL && !tg_str_starts(data, TG_STR("http")))
         p->media.source = TG_MEDIA_INLINE; /* bare base64, as some clients send */
     p->media.detail = tg_json_get_str(file, TG_STR("filename"));
@@ -175,15 +158,33 @@ static struct tg_str text_or_raw(const struct place *at, const struct tg_json *v
     return tg_json_is_str(v) ? tg_json_str(v) : tg_json_raw(at->doc, v);
 }
 
+/* An id that carries a signature is one that this gateway made: the provider never saw it. */
+static int split_id(const struct place *at, struct tg_str id, struct tg_part *p)
+{
+    int rc = tg_call_id_split(at->a, id, &p->call_id, &p->signature);
+    if (rc || !p->signature.n)
+        return rc;
+    p->opaque = TG_OPAQUE_THOUGHT;
+    p->raw = TG_STR("");
+    return 0;
+}
+
 static int tool_call_part(const struct place *at, const struct tg_json *v, struct tg_part *p)
 {
     if (!tg_json_is_obj(v))
         return bad(at, "tool_calls", "must hold objects only");
     const struct tg_json *fn = tg_json_get(v, TG_STR("function"));
     const struct tg_json *custom = tg_json_get(v, TG_STR("custom"));
+    struct tg_str id = tg_json_get_str(v, TG_STR("id"));
     p->kind = TG_PART_TOOL_CALL;
     p->raw = tg_json_raw(at->doc, v);
-    p->call_id = tg_json_get_str(v, TG_STR("id"));
+    if (split_id(at, id, p))
+        return no_memory(at);
+    struct tg_str s = tg_openai_extra_signature(tg_json_get(v, TG_STR("extra_content")));
+    if (s.n) {
+        p->signature = s;
+        p->opaque = TG_OPAQUE_THOUGHT;
+    }
     if (tg_json_is_obj(custom)) {
         const struct tg_json *input = tg_json_get(custom, TG_STR("input"));
         p->tool_name = tg_json_get_str(custom, TG_STR("name"));
@@ -200,23 +201,29 @@ static int tool_call_part(const struct place *at, const struct tg_json *v, struc
 /* Members of a message that have a place in the canonical form. */
 struct members {
     const struct tg_json *role, *content, *name, *tool_calls, *function_call, *tool_call_id;
-    const struct tg_json *refusal, *reasoning, *cache_control;
+    const struct tg_json *refusal, *reasoning, *cache_control, *details, *extra_content;
     const struct tg_json *reasoning_key;
+    bool has_thought; /* extra_content was read */
 };
 
+/* Of the members that tell reasoning only those that became a part are left out of `extra`. */
 static bool message_member(struct tg_str name, const void *ctx)
 {
     static const struct tg_str known[] = {
-        TG_STR_INIT("role"),          TG_STR_INIT("content"),      TG_STR_INIT("name"),
-        TG_STR_INIT("tool_calls"),    TG_STR_INIT("refusal"),      TG_STR_INIT("reasoning_content"),
-        TG_STR_INIT("function_call"), TG_STR_INIT("tool_call_id"), TG_STR_INIT("reasoning"),
+        TG_STR_INIT("role"),         TG_STR_INIT("content"), TG_STR_INIT("name"),
+        TG_STR_INIT("tool_calls"),   TG_STR_INIT("refusal"), TG_STR_INIT("function_call"),
+        TG_STR_INIT("tool_call_id"),
     };
     const struct members *m = ctx;
+    if (tg_str_eq(name, TG_STR("reasoning_details")))
+        return m->details != NULL;
+    if (tg_str_eq(name, TG_STR("extra_content")))
+        return m->has_thought;
+    if (tg_str_starts(name, TG_STR("reasoning")))
+        return !m->details && m->reasoning_key && tg_json_str_is(m->reasoning_key, name);
     for (size_t i = 0; i < TG_ARRAY_LEN(known); i++) {
         if (tg_str_eq(name, known[i]))
-            /* Only the one that became a part is left out. */
-            return !tg_str_starts(name, TG_STR("reasoning")) ||
-                   tg_json_str_is(m->reasoning_key, name);
+            return true;
     }
     return false;
 }
@@ -237,6 +244,8 @@ static void find_members(const struct tg_json *v, struct members *m)
             {TG_STR_INIT("tool_call_id"), &m->tool_call_id},
             {TG_STR_INIT("refusal"), &m->refusal},
             {TG_STR_INIT("cache_control"), &m->cache_control},
+            {TG_STR_INIT("reasoning_details"), &m->details},
+            {TG_STR_INIT("extra_content"), &m->extra_content},
         };
         for (size_t i = 0; i < TG_ARRAY_LEN(slots); i++) {
             if (tg_str_eq(it.name, slots[i].name))
@@ -249,6 +258,9 @@ static void find_members(const struct tg_json *v, struct members *m)
             m->reasoning_key = it.key;
         }
     }
+    if (!tg_openai_has_details(m->details))
+        m->details = NULL;
+    m->has_thought = tg_openai_extra_signature(m->extra_content).n > 0;
 }
 
 /* DeepSeek, OpenRouter and others give the reasoning back as a member beside the content; which
@@ -263,12 +275,58 @@ static int reasoning_part(const struct place *at, const struct members *m, struc
     return 0;
 }
 
-static int assistant_parts(const struct place *at, const struct members *m, struct tg_part *out,
+/* `"key":value` of the members that tell of opaque state, as they were sent. */
+static int opaque_members(const struct place *at, const struct members *m, struct tg_str *out)
+{
+    struct tg_str d = m->details ? tg_json_raw(at->doc, m->details) : TG_STR("");
+    struct tg_str e = m->has_thought ? tg_json_raw(at->doc, m->extra_content) : TG_STR("");
+    *out = TG_STR("");
+    if (d.n && e.n)
+        *out = tg_arena_printf(at->a, "\"reasoning_details\":%.*s,\"extra_content\":%.*s",
+                               TG_STR_ARG(d), TG_STR_ARG(e));
+    else if (d.n || e.n)
+        *out = tg_arena_printf(at->a, "\"%s\":%.*s", d.n ? "reasoning_details" : "extra_content",
+                               TG_STR_ARG(d.n ? d : e));
+    return out->p ? 0 : TG_E_NOMEM;
+}
+
+/* The old form has no ids; other providers need some: the n-th call and its result have one. */
+static int legacy_id(const struct place *at, unsigned n, struct tg_part *p)
+{
+    p->call_id = tg_arena_printf(at->a, TG_OPENAI_LEGACY_ID "%u", n);
+    return p->call_id.p ? 0 : no_memory(at);
+}
+
+static int calls(struct place *at, const struct members *m, struct tg_part *out, size_t *io_n)
+{
+    struct tg_json_iter it = tg_json_iter(m->tool_calls);
+    while (tg_json_next(&it)) {
+        int rc = tool_call_part(at, it.value, &out[(*io_n)++]);
+        if (rc)
+            return rc;
+    }
+    if (!tg_json_is_obj(m->function_call))
+        return 0;
+    struct tg_part *p = &out[(*io_n)++];
+    p->kind = TG_PART_TOOL_CALL;
+    p->tool_name = tg_json_get_str(m->function_call, TG_STR("name"));
+    p->arguments = text_or_raw(at, tg_json_get(m->function_call, TG_STR("arguments")));
+    return legacy_id(at, ++at->functions, p);
+}
+
+static int assistant_parts(struct place *at, const struct members *m, struct tg_part *out,
                            size_t *io_n)
 {
-    if (m->reasoning)
-        reasoning_part(at, m, &out[(*io_n)++]);
-    int rc = content_parts(at, m->content, out, io_n);
+    struct tg_str opaque;
+    int rc = 0;
+    if (m->details)
+        rc = tg_openai_parse_details(at->a, at->doc, m->details, tg_json_str(m->reasoning), out,
+                                     io_n);
+    else if (m->reasoning)
+        rc = reasoning_part(at, m, &out[(*io_n)++]);
+    if (rc)
+        return no_memory(at);
+    rc = content_parts(at, m->content, out, io_n);
     if (rc)
         return rc;
     if (tg_json_is_str(m->refusal)) {
@@ -276,18 +334,12 @@ static int assistant_parts(const struct place *at, const struct members *m, stru
         p->kind = TG_PART_REFUSAL;
         p->text = tg_json_str(m->refusal);
     }
-    struct tg_json_iter it = tg_json_iter(m->tool_calls);
-    while (tg_json_next(&it)) {
-        rc = tool_call_part(at, it.value, &out[(*io_n)++]);
-        if (rc)
-            return rc;
-    }
-    if (tg_json_is_obj(m->function_call)) {
-        struct tg_part *p = &out[(*io_n)++];
-        p->kind = TG_PART_TOOL_CALL;
-        p->tool_name = tg_json_get_str(m->function_call, TG_STR("name"));
-        p->arguments = text_or_raw(at, tg_json_get(m->function_call, TG_STR("arguments")));
-    }
+    rc = calls(at, m, out, io_n);
+    if (rc)
+        return rc;
+    if (opaque_members(at, m, &opaque) ||
+        tg_openai_place_thoughts(at->a, m->details, m->extra_content, opaque, out, *io_n))
+        return no_memory(at);
     return 0;
 }
 
@@ -296,11 +348,24 @@ static int assistant_parts(const struct place *at, const struct members *m, stru
 static int tool_part(const struct place *at, const struct members *m, struct tg_part *inner,
                      struct tg_part *out)
 {
+    struct tg_str ignored;
     out->kind = TG_PART_TOOL_RESULT;
-    out->call_id = tg_json_str(m->tool_call_id);
+    if (!m->tool_call_id) {
+        if (legacy_id(at, at->functions, out))
+            return TG_E_NOMEM;
+    } else if (tg_call_id_split(at->a, tg_json_str(m->tool_call_id), &out->call_id, &ignored)) {
+        return no_memory(at);
+    }
     out->tool_name = tg_json_str(m->name);
     out->parts = inner;
     return content_parts(at, m->content, inner, &out->n_parts);
+}
+
+/* Only an assistant's message has any; elsewhere the members are unknown ones. */
+static void forget_reasoning(struct members *m)
+{
+    m->reasoning = m->reasoning_key = m->details = m->extra_content = NULL;
+    m->has_thought = false;
 }
 
 static int one_message(struct place *at, const struct tg_json *v, struct tg_message *out)
@@ -311,10 +376,13 @@ static int one_message(struct place *at, const struct tg_json *v, struct tg_mess
     if (!tg_role_parse(tg_json_str(m.role), &out->role))
         out->role = TG_ROLE_TOOL;
     if (out->role != TG_ROLE_ASSISTANT)
-        m.reasoning = m.reasoning_key = NULL;
+        forget_reasoning(&m);
+    if (legacy)
+        m.tool_call_id = NULL;
     out->name = tg_json_str(m.name);
     /* content (a string is one), reasoning, refusal, function_call, the tool's own part */
-    size_t max = tg_json_count(m.content) + tg_json_count(m.tool_calls) + 5;
+    size_t max =
+        tg_json_count(m.content) + tg_json_count(m.tool_calls) + tg_json_count(m.details) + 5;
     out->parts = tg_arena_array(at->a, max, sizeof(*out->parts));
     if (!out->parts)
         return no_memory(at);

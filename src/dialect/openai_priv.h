@@ -20,8 +20,19 @@ int tg_openai_splice_body(struct tg_arena *a, const struct tg_body *b, const str
 /* The messages of a chat request. MISSING_FIELD, INVALID_VALUE with the path of the field. */
 int tg_openai_parse_messages(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *out,
                              struct tg_fail *f) TG_WARN_UNUSED;
-/* "data:image/png;base64,AAAA" → mime and data; anything else is a URL. */
-struct tg_media tg_openai_media_of_url(struct tg_str url);
+/* The list has an entry of a known type. */
+bool tg_openai_has_details(const struct tg_json *list);
+/* reasoning_details → REASONING parts; out has room for one each. `beside` is the text of
+ * reasoning_content, for a signature that came without its text. TG_E_NOMEM. */
+int tg_openai_parse_details(struct tg_arena *a, struct tg_json_doc *doc, const struct tg_json *list,
+                            struct tg_str beside, struct tg_part *out, size_t *io_n) TG_WARN_UNUSED;
+/* Gemini's signatures in details and in the message's extra_content go to their calls and texts;
+ * raw_members, the members that were read, stay with a part that has opaque state. TG_E_NOMEM. */
+int tg_openai_place_thoughts(struct tg_arena *a, const struct tg_json *details,
+                             const struct tg_json *extra_content, struct tg_str raw_members,
+                             struct tg_part *parts, size_t n) TG_WARN_UNUSED;
+/* extra_content.google.thought_signature, "" if none. */
+struct tg_str tg_openai_extra_signature(const struct tg_json *extra_content);
 /* Tools, tool_choice, response_format, reasoning. */
 int tg_openai_parse_options(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *out,
                             struct tg_fail *f) TG_WARN_UNUSED;

@@ -319,6 +319,7 @@ const struct tg_dialect tg_dialect_responses = {
     .broken = tg_responses_broken,
     .render_fail = tg_responses_fail,
     .stream_content_type = "text/event-stream",
+    .keep = &tg_responses_keep,
 };
 
 const struct tg_dialect tg_dialect_responses_count = {

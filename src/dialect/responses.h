@@ -31,4 +31,6 @@ struct tg_responses_answer {
 };
 void tg_responses_answer(const void *render_state, struct tg_responses_answer *out);
 
+extern const struct tg_keep_ops tg_responses_keep; /* all this, for the exchange */
+
 #endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "chat/media.h"
 #include "chat/call_id.h"
 #include "dialect/openai_priv.h"
 #include "dialect/responses_priv.h"
@@ -72,7 +73,7 @@ static int image_part(const struct place *at, const struct tg_json *v, struct tg
         return bad(at, TG_E_INVALID_VALUE, "content",
                    "has an input_image with neither image_url nor file_id");
     p->kind = TG_PART_IMAGE;
-    p->media = text.p ? tg_openai_media_of_url(text)
+    p->media = text.p ? tg_media_of_url(text)
                       : (struct tg_media){.source = TG_MEDIA_FILE_ID, .data = id};
     p->media.detail = tg_json_get_str(v, TG_STR("detail"));
     return 0;
@@ -85,7 +86,7 @@ static int file_part(const struct place *at, const struct tg_json *v, struct tg_
     struct tg_str url = tg_json_get_str(v, TG_STR("file_url"));
     p->kind = TG_PART_DOCUMENT;
     if (data.p) {
-        p->media = tg_openai_media_of_url(data);
+        p->media = tg_media_of_url(data);
         p->media.source = TG_MEDIA_INLINE; /* bare base64 as well */
     } else if (id.p) {
         p->media = (struct tg_media){.source = TG_MEDIA_FILE_ID, .data = id};
