@@ -4,8 +4,11 @@
 
 #include "adapter/openai_priv.h"
 #include "base/err.h"
+#include "base/map.h"
+#include "chat/call_id.h"
 
 struct ctx {
+    const struct tg_openai_enc *e;
     struct tg_jw *w;
     bool own; /* raw texts are of this format */
     size_t message;
@@ -26,6 +29,13 @@ static void type_member(struct tg_jw *w, struct tg_str type)
     tg_jw_kstr(w, TG_STR("type"), type);
 }
 
+/* `"cache_control":…`, where the provider takes hints. */
+static void hint(const struct ctx *c, const struct tg_part *p)
+{
+    if (p->cache_hint.n && tg_openai_fate(c->e, TG_FEATURE_CACHE_HINT) == TG_NATIVE)
+        tg_jw_kraw(c->w, TG_STR("cache_control"), p->cache_hint);
+}
+
 static void data_url(struct tg_jw *w, const struct tg_media *m, struct tg_str fallback_mime)
 {
     tg_jw_str_open(w);
@@ -36,8 +46,9 @@ static void data_url(struct tg_jw *w, const struct tg_media *m, struct tg_str fa
     tg_jw_str_close(w);
 }
 
-static int write_image(const struct ctx *c, const struct tg_media *m)
+static int write_image(const struct ctx *c, const struct tg_part *p)
 {
+    const struct tg_media *m = &p->media;
     struct tg_jw *w = c->w;
     if (m->source == TG_MEDIA_FILE_ID)
         return cannot(c, "an image by file id");
@@ -49,9 +60,10 @@ static int write_image(const struct ctx *c, const struct tg_media *m)
         tg_jw_str(w, m->data);
     else
         data_url(w, m, TG_STR("image/png"));
-    if (m->detail.n)
+    if (m->detail.n && tg_openai_takes(c->e, TG_FEATURE_IMAGE_DETAIL))
         tg_jw_kstr(w, TG_STR("detail"), m->detail);
     tg_jw_end_obj(w);
+    hint(c, p);
     tg_jw_end_obj(w);
     return 0;
 }
@@ -74,10 +86,12 @@ static int write_audio(const struct ctx *c, const struct tg_media *m)
     return 0;
 }
 
-static int write_document(const struct ctx *c, const struct tg_media *m)
+static int write_document(const struct ctx *c, const struct tg_part *p)
 {
+    const struct tg_media *m = &p->media;
     struct tg_jw *w = c->w;
-    if (m->source == TG_MEDIA_URL)
+    bool by_url = tg_openai_fate(c->e, TG_FEATURE_DOCUMENT_URL) == TG_NATIVE;
+    if (m->source == TG_MEDIA_URL && !by_url)
         return cannot(c, "a document by URL");
     type_member(w, TG_STR("file"));
     tg_jw_key(w, TG_STR("file"));
@@ -87,9 +101,13 @@ static int write_document(const struct ctx *c, const struct tg_media *m)
     } else {
         tg_jw_kstr(w, TG_STR("filename"), m->detail.n ? m->detail : TG_STR("document"));
         tg_jw_key(w, TG_STR("file_data"));
-        data_url(w, m, TG_STR("application/pdf"));
+        if (m->source == TG_MEDIA_URL)
+            tg_jw_str(w, m->data);
+        else
+            data_url(w, m, TG_STR("application/pdf"));
     }
     tg_jw_end_obj(w);
+    hint(c, p);
     tg_jw_end_obj(w);
     return 0;
 }
@@ -105,6 +123,7 @@ static int write_part(const struct ctx *c, const struct tg_part *p)
     case TG_PART_TEXT:
         type_member(w, TG_STR("text"));
         tg_jw_kstr(w, TG_STR("text"), p->text);
+        hint(c, p);
         tg_jw_end_obj(w);
         return 0;
     case TG_PART_REFUSAL:
@@ -113,11 +132,11 @@ static int write_part(const struct ctx *c, const struct tg_part *p)
         tg_jw_end_obj(w);
         return 0;
     case TG_PART_IMAGE:
-        return write_image(c, &p->media);
+        return write_image(c, p);
     case TG_PART_AUDIO:
         return write_audio(c, &p->media);
     case TG_PART_DOCUMENT:
-        return write_document(c, &p->media);
+        return write_document(c, p);
     case TG_PART_REASONING:
     case TG_PART_TOOL_CALL:
     case TG_PART_TOOL_RESULT:
@@ -158,6 +177,8 @@ static bool plain_texts(const struct ctx *c, const struct tg_part *parts, size_t
             continue;
         if (parts[i].kind != TG_PART_TEXT || (c->own && parts[i].raw.n))
             return false;
+        if (parts[i].cache_hint.n && tg_openai_fate(c->e, TG_FEATURE_CACHE_HINT) == TG_NATIVE)
+            return false;
         ++*out_n;
     }
     return true;
@@ -191,6 +212,25 @@ static int write_content(const struct ctx *c, const struct tg_part *parts, size_
     return 0;
 }
 
+/* Mistral takes ids of nine letters and digits only: others become such, the same for a call and
+ * its result. */
+static void write_id(const struct ctx *c, struct tg_str id)
+{
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    char nine[9];
+    bool fits = id.n == sizeof nine;
+    for (size_t i = 0; fits && i < id.n; i++)
+        fits = memchr(digits, id.p[i], sizeof digits - 1) != NULL;
+    if (fits || !c->e->q || !c->e->q->short_call_ids) {
+        tg_jw_str(c->w, id);
+        return;
+    }
+    uint64_t h = tg_hash(id);
+    for (size_t i = 0; i < sizeof nine; i++, h /= sizeof digits - 1)
+        nine[i] = digits[h % (sizeof digits - 1)];
+    tg_jw_str(c->w, tg_str_make(nine, sizeof nine));
+}
+
 static void write_call(const struct ctx *c, const struct tg_part *p)
 {
     struct tg_jw *w = c->w;
@@ -199,20 +239,22 @@ static void write_call(const struct ctx *c, const struct tg_part *p)
         return;
     }
     tg_jw_obj(w);
-    tg_jw_kstr(w, TG_STR("id"), p->call_id);
+    tg_jw_key(w, TG_STR("id"));
+    write_id(c, p->call_id);
     tg_jw_kstr(w, TG_STR("type"), TG_STR("function"));
     tg_jw_key(w, TG_STR("function"));
     tg_jw_obj(w);
     tg_jw_kstr(w, TG_STR("name"), p->tool_name);
     tg_jw_kstr(w, TG_STR("arguments"), p->arguments);
     tg_jw_end_obj(w);
+    tg_openai_write_thought(c->e, p);
     tg_jw_end_obj(w);
 }
 
-/* The old form: a call that never had an id. */
+/* The old form, which had no id. */
 static bool is_legacy_call(const struct ctx *c, const struct tg_part *p)
 {
-    return c->own && !p->call_id.n && !p->raw.n;
+    return c->own && !p->raw.n && tg_str_starts(p->call_id, TG_STR(TG_OPENAI_LEGACY_ID));
 }
 
 static void write_calls(const struct ctx *c, const struct tg_message *m)
@@ -245,8 +287,7 @@ static void write_calls(const struct ctx *c, const struct tg_message *m)
     }
 }
 
-/* `"key":value` texts as they are, behind a comma of their own. */
-static void write_members(struct tg_jw *w, struct tg_str members)
+void tg_openai_write_members(struct tg_jw *w, struct tg_str members)
 {
     if (!members.n)
         return;
@@ -256,19 +297,15 @@ static void write_members(struct tg_jw *w, struct tg_str members)
     w->comma = true;
 }
 
-/* Refusal and reasoning that stand beside the content. Reasoning of another dialect is left out:
- * signed or not, it means nothing to this model, and several servers refuse the member. */
-static void write_beside(const struct ctx *c, const struct tg_message *m)
+/* Refusals that stand beside the content. */
+static void write_refusal(const struct ctx *c, const struct tg_message *m)
 {
-    bool refusal = false;
     for (size_t i = 0; i < m->n_parts; i++) {
         const struct tg_part *p = &m->parts[i];
-        if (p->kind == TG_PART_REASONING && c->own)
-            write_members(c->w, p->extra.members);
-        if (p->kind != TG_PART_REFUSAL || is_content(c, p) || refusal)
+        if (p->kind != TG_PART_REFUSAL || is_content(c, p))
             continue;
-        refusal = true;
         tg_jw_kstr(c->w, TG_STR("refusal"), p->text);
+        return;
     }
 }
 
@@ -276,19 +313,35 @@ static void open_message(const struct ctx *c, struct tg_str role, struct tg_str 
 {
     tg_jw_obj(c->w);
     tg_jw_kstr(c->w, TG_STR("role"), role);
-    if (name.n)
+    if (name.n && tg_openai_takes(c->e, TG_FEATURE_NAME))
         tg_jw_kstr(c->w, TG_STR("name"), name);
+}
+
+/* Not every server takes more than text from a tool. */
+static int check_result(const struct ctx *c, const struct tg_part *p)
+{
+    for (size_t i = 0; i < p->n_parts && !c->own; i++) {
+        enum tg_part_kind k = p->parts[i].kind;
+        if (k != TG_PART_TEXT && tg_openai_fate(c->e, TG_FEATURE_RESULT_MEDIA) != TG_NATIVE)
+            return cannot(c, "a tool's result that is not text");
+    }
+    return 0;
 }
 
 static int write_result(const struct ctx *c, const struct tg_message *m, const struct tg_part *p)
 {
-    bool legacy = !p->call_id.p && p->tool_name.n;
+    bool legacy = c->own && tg_str_starts(p->call_id, TG_STR(TG_OPENAI_LEGACY_ID));
+    int rc = check_result(c, p);
+    if (rc)
+        return rc;
     open_message(c, legacy ? TG_STR("function") : TG_STR("tool"), legacy ? p->tool_name : m->name);
-    if (!legacy)
-        tg_jw_kstr(c->w, TG_STR("tool_call_id"), p->call_id);
-    int rc = write_content(c, p->parts, p->n_parts);
+    if (!legacy) {
+        tg_jw_key(c->w, TG_STR("tool_call_id"));
+        write_id(c, p->call_id);
+    }
+    rc = write_content(c, p->parts, p->n_parts);
     if (c->own)
-        write_members(c->w, m->extra.members);
+        tg_openai_write_members(c->w, m->extra.members);
     tg_jw_end_obj(c->w);
     return rc;
 }
@@ -315,28 +368,49 @@ static int write_message(const struct ctx *c, const struct tg_message *m)
     int rc = write_results(c, m, &results);
     if (rc || (results && results == m->n_parts))
         return rc;
-    open_message(c, tg_str_c(tg_role_name(m->role)), m->name);
+    bool as_system =
+        m->role == TG_ROLE_DEVELOPER && tg_openai_fate(c->e, TG_FEATURE_DEVELOPER) == TG_EMULATED;
+    open_message(c, as_system ? TG_STR("system") : tg_str_c(tg_role_name(m->role)), m->name);
     rc = write_content(c, m->parts, m->n_parts);
     if (m->role == TG_ROLE_ASSISTANT) {
-        write_beside(c, m);
+        tg_openai_write_reasoning(c->e, m);
+        write_refusal(c, m);
         write_calls(c, m);
     }
     if (c->own)
-        write_members(c->w, m->extra.members);
+        tg_openai_write_members(c->w, m->extra.members);
     tg_jw_end_obj(c->w);
     return rc;
 }
 
-int tg_openai_encode_messages(struct tg_jw *w, const struct tg_chat_req *req, struct tg_fail *fail)
+/* Where the provider knows JSON but no schema, the model is told of it. */
+static void write_schema_message(const struct ctx *c)
 {
-    struct ctx c = {.w = w, .own = tg_openai_own_raw(req), .fail = fail};
-    tg_jw_arr(w);
-    for (size_t i = 0; i < req->n_messages; i++) {
+    const struct tg_output_format *f = &c->e->req->format;
+    if (f->kind != TG_FORMAT_SCHEMA || !f->schema.n ||
+        tg_openai_fate(c->e, TG_FEATURE_JSON_SCHEMA) != TG_EMULATED)
+        return;
+    open_message(c, TG_STR("system"), TG_STR(""));
+    tg_jw_key(c->w, TG_STR("content"));
+    tg_jw_str_open(c->w);
+    tg_jw_str_piece(c->w, TG_STR("Answer with one JSON object, and nothing else, that is valid "
+                                 "under this JSON schema:\n"));
+    tg_jw_str_piece(c->w, f->schema);
+    tg_jw_str_close(c->w);
+    tg_jw_end_obj(c->w);
+}
+
+int tg_openai_encode_messages(const struct tg_openai_enc *e)
+{
+    struct ctx c = {.e = e, .w = e->w, .own = e->own, .fail = e->fail};
+    tg_jw_arr(e->w);
+    write_schema_message(&c);
+    for (size_t i = 0; i < e->req->n_messages; i++) {
         c.message = i;
-        int rc = write_message(&c, &req->messages[i]);
+        int rc = write_message(&c, &e->req->messages[i]);
         if (rc)
             return rc;
     }
-    tg_jw_end_arr(w);
+    tg_jw_end_arr(e->w);
     return 0;
 }

@@ -28,7 +28,6 @@ enum tg_reasoning_form {
     TG_REASONING_OBJECT,          /* "reasoning": {"effort" or "max_tokens", "exclude"} */
     TG_REASONING_THINKING,        /* "thinking": {"type": "enabled" or "disabled"} */
     TG_REASONING_ENABLE_THINKING, /* "enable_thinking": bool, "thinking_budget": n */
-    TG_REASONING_TEMPLATE,        /* "chat_template_kwargs": {"enable_thinking": bool} */
     TG_REASONING_NONE,            /* not at all */
 };
 
@@ -51,6 +50,7 @@ struct tg_quirks {
     enum tg_max_tokens_name max_tokens;
     enum tg_reasoning_form reasoning;
     enum tg_reasoning_back reasoning_back;
+    bool short_call_ids;    /* of tool calls: nine letters and digits */
     bool no_stream_options; /* does not understand stream_options.include_usage */
 };
 

@@ -13,6 +13,9 @@
 
 #define TG_CALL_ID_MAX_SIGNATURE (256u << 10)
 
+/* What ids begin with that stand for calls in OpenAI's older form, which has none. */
+#define TG_OPENAI_LEGACY_ID "call_function_"
+
 /* id itself when there is no signature. TG_E_NOMEM. */
 int tg_call_id_join(struct tg_arena *a, struct tg_str id, struct tg_str signature,
                     struct tg_str *out) TG_WARN_UNUSED;
