@@ -242,8 +242,11 @@ static bool not_extra(struct tg_str name, const void *ctx)
 
 static bool not_own(struct tg_str name, const void *ctx)
 {
+    const struct tg_body *b = ctx;
     enum tg_field id = field_of(name);
-    return id == TG_F_NONE || is_canonical(id) || !is_whole(ctx, id);
+    if (id == TG_F_INSTRUCTIONS) /* empty ones make no message */
+        return tg_body_str(b, id).n > 0;
+    return id == TG_F_NONE || is_canonical(id) || !is_whole(b, id);
 }
 
 static int parse_any(struct tg_arena *a, const struct tg_call *call, struct tg_chat_req *out,

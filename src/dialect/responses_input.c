@@ -73,8 +73,8 @@ static int image_part(const struct place *at, const struct tg_json *v, struct tg
         return bad(at, TG_E_INVALID_VALUE, "content",
                    "has an input_image with neither image_url nor file_id");
     p->kind = TG_PART_IMAGE;
-    p->media = text.p ? tg_media_of_url(text)
-                      : (struct tg_media){.source = TG_MEDIA_FILE_ID, .data = id};
+    p->media =
+        text.p ? tg_media_of_url(text) : (struct tg_media){.source = TG_MEDIA_FILE_ID, .data = id};
     p->media.detail = tg_json_get_str(v, TG_STR("detail"));
     return 0;
 }
