@@ -279,11 +279,39 @@ static int on_task(struct tg_openai_ctx *c, const struct members *m)
     return 0;
 }
 
+static int on_chunk(struct tg_openai_ctx *c, const struct members *m)
+{
+    struct tg_openai_dec *d = c->d;
+    bool usage_only = m->usage && tg_json_is_obj(m->usage) && tg_json_count(m->choices) == 0;
+    /* A chunk without choices is fine when it has something else to say (Azure's filter results,
+     * usage); an answer without them is none. */
+    if (tg_unlikely(!tg_json_is_arr(m->choices) && !usage_only)) {
+        if (d->mode == TG_OPENAI_BODY || !d->seen)
+            return on_error(c, m);
+    }
+    d->seen = true;
+    /* Azure's first chunk has filter results, but neither id nor model nor choices. */
+    if (tg_unlikely(!d->started) && (tg_json_str(m->id).n || tg_json_count(m->choices)))
+        on_start(c, m);
+    struct tg_json_iter it = tg_json_iter(tg_json_is_arr(m->choices) ? m->choices : NULL);
+    while (!c->err && tg_json_next(&it))
+        on_choice(c, it.value, it.index);
+    if (tg_unlikely(c->err))
+        return failed(c);
+    if (tg_unlikely(m->citations || m->search_results || m->prompt_filter) && !d->resp.tap)
+        on_extras(c, m);
+    if (!tg_json_is_nil(m->usage) || m->x_groq)
+        on_usage(c, m);
+    d->null_usage = d->resp.hide_usage && m->usage && tg_json_is_nil(m->usage) ? m->usage : NULL;
+    return usage_only ? 1 : 0;
+}
+
 int tg_openai_on_json(struct tg_openai_dec *d, struct tg_json_doc *doc, struct tg_sink *sink)
 {
     struct tg_openai_ctx c = {.d = d, .doc = doc, .sink = sink};
     struct members m = {0};
-    if (d->resp.format == TG_WIRE_OPENAI_RESPONSES && !tg_openai_is_items(d->resp.task))
+    if (tg_unlikely(d->resp.format == TG_WIRE_OPENAI_RESPONSES) &&
+        !tg_openai_is_items(d->resp.task))
         return tg_responses_on_json(d, doc, sink);
     find_members(tg_json_root(doc), &m);
     if (tg_unlikely(groq_error(&m).n || !tg_json_is_nil(m.error) ||
@@ -291,28 +319,7 @@ int tg_openai_on_json(struct tg_openai_dec *d, struct tg_json_doc *doc, struct t
         return on_error(&c, &m);
     if (tg_unlikely(d->resp.task != TG_TASK_CHAT))
         return on_task(&c, &m);
-    bool usage_only = m.usage && tg_json_is_obj(m.usage) && tg_json_count(m.choices) == 0;
-    /* A chunk without choices is fine when it has something else to say (Azure's filter results,
-     * usage); an answer without them is none. */
-    if (tg_unlikely(!tg_json_is_arr(m.choices) && !usage_only)) {
-        if (d->mode == TG_OPENAI_BODY || !d->seen)
-            return on_error(&c, &m);
-    }
-    d->seen = true;
-    /* Azure's first chunk has filter results, but neither id nor model nor choices. */
-    if (tg_unlikely(!d->started) && (tg_json_str(m.id).n || tg_json_count(m.choices)))
-        on_start(&c, &m);
-    struct tg_json_iter it = tg_json_iter(tg_json_is_arr(m.choices) ? m.choices : NULL);
-    while (!c.err && tg_json_next(&it))
-        on_choice(&c, it.value, it.index);
-    if (tg_unlikely(c.err))
-        return failed(&c);
-    if (tg_unlikely(m.citations || m.search_results || m.prompt_filter) && !d->resp.tap)
-        on_extras(&c, &m);
-    if (!tg_json_is_nil(m.usage) || m.x_groq)
-        on_usage(&c, &m);
-    d->null_usage = d->resp.hide_usage && m.usage && tg_json_is_nil(m.usage) ? m.usage : NULL;
-    return usage_only ? 1 : 0;
+    return on_chunk(&c, &m);
 }
 
 /* ---- mending ---- */
