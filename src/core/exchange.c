@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/rand.h"
+#include "core/conversation_priv.h"
 #include "core/exchange_priv.h"
 #include "policy/estimate.h"
 #include "wire/url.h"
@@ -25,10 +26,12 @@ static const char *const state_names[TG_EXCHANGE_STATE_COUNT] = {
 #define BIT(s) (1u << TG_EXCHANGE_##s)
 static const unsigned allowed[TG_EXCHANGE_STATE_COUNT] = {
     [TG_EXCHANGE_BODY] = BIT(PARSE) | BIT(FAIL) | BIT(SETTLE),
-    [TG_EXCHANGE_PARSE] = BIT(ROUTE) | BIT(FAIL) | BIT(SETTLE),
+    [TG_EXCHANGE_PARSE] = BIT(LOAD) | BIT(FAIL) | BIT(SETTLE),
+    [TG_EXCHANGE_LOAD] = BIT(ROUTE) | BIT(FAIL) | BIT(SETTLE),
     [TG_EXCHANGE_ROUTE] = BIT(RUN) | BIT(FAIL) | BIT(SETTLE),
-    [TG_EXCHANGE_RUN] = BIT(STREAM) | BIT(FLUSH) | BIT(FAIL) | BIT(SETTLE),
-    [TG_EXCHANGE_STREAM] = BIT(FLUSH) | BIT(FAIL) | BIT(SETTLE),
+    [TG_EXCHANGE_RUN] = BIT(STREAM) | BIT(KEEP) | BIT(FLUSH) | BIT(FAIL) | BIT(SETTLE),
+    [TG_EXCHANGE_STREAM] = BIT(KEEP) | BIT(FLUSH) | BIT(FAIL) | BIT(SETTLE),
+    [TG_EXCHANGE_KEEP] = BIT(FLUSH) | BIT(FAIL) | BIT(SETTLE),
     [TG_EXCHANGE_FAIL] = BIT(FLUSH) | BIT(SETTLE),
     [TG_EXCHANGE_FLUSH] = BIT(SETTLE),
     [TG_EXCHANGE_SETTLE] = BIT(DONE),
@@ -149,7 +152,24 @@ static enum step_result step_parse(struct tg_exchange *x)
     if (rc < 0)
         return fail_from(x, f, rc);
     tg_settle_received(x);
-    return to(x, TG_EXCHANGE_ROUTE);
+    if (tg_conversation_open(x) < 0)
+        return fail_with(x, TG_E_NOMEM);
+    return to(x, TG_EXCHANGE_LOAD);
+}
+
+/* ---- LOAD ---- */
+
+static enum step_result step_load(struct tg_exchange *x)
+{
+    struct tg_fail *f = &x->rt->scratch_fail;
+    tg_fail_clear(f);
+    int rc = tg_conversation_load(x, f);
+    if (rc == 0 && !tg_timer_active(&x->timer))
+        tg_timer_start(x->rt->loop, &x->timer, TG_CONVERSATION_LOAD_MS);
+    if (rc == 0)
+        return WAIT;
+    tg_timer_stop(x->rt->loop, &x->timer);
+    return rc < 0 ? fail_from(x, f, rc) : to(x, TG_EXCHANGE_ROUTE);
 }
 
 /* ---- ROUTE ---- */
@@ -202,6 +222,9 @@ static enum step_result step_route(struct tg_exchange *x)
     if (rc < 0)
         return fail_from(x, f, rc);
     x->plan = plan; /* only one that was made: later steps take it at its word */
+    rc = tg_conversation_pin(x, f);
+    if (rc < 0)
+        return fail_from(x, f, rc);
     if (x->plan->n_healthy == 0)
         return fail_with(x, fail_no_healthy(x));
     x->ask.strict = asks_strict(x->req->head);
@@ -284,6 +307,8 @@ static enum step_result answer_estimate(struct tg_exchange *x)
     int rc = tg_output_prepare(x, true);
     if (rc == 0)
         rc = tg_output_finish(x);
+    if (rc == 0)
+        rc = tg_output_end(x);
     return rc < 0 ? fail_with(x, rc) : to(x, TG_EXCHANGE_FLUSH);
 }
 
@@ -368,15 +393,35 @@ static enum step_result attempt_failed(struct tg_exchange *x, const struct tg_fa
     return WAIT;
 }
 
+static enum step_result end_answer(struct tg_exchange *x)
+{
+    int rc = tg_output_end(x);
+    if (rc < 0)
+        return fail_with(x, rc);
+    tg_attempt_free(x->attempt);
+    x->attempt = NULL;
+    return to(x, TG_EXCHANGE_FLUSH);
+}
+
 static enum step_result finish_answer(struct tg_exchange *x)
 {
     x->usage = *tg_attempt_usage(x->attempt);
     int rc = tg_output_finish(x);
     if (rc < 0)
         return fail_with(x, rc);
-    tg_attempt_free(x->attempt);
-    x->attempt = NULL;
-    return to(x, TG_EXCHANGE_FLUSH);
+    if (!tg_conversation_keep(x))
+        return end_answer(x);
+    tg_timer_start(x->rt->loop, &x->timer, TG_CONVERSATION_KEEP_MS);
+    return to(x, TG_EXCHANGE_KEEP);
+}
+
+/* The answer's last bytes follow its being kept, but not for ever. */
+static enum step_result step_keep(struct tg_exchange *x)
+{
+    if (!tg_conversation_kept(x) && tg_timer_active(&x->timer))
+        return WAIT;
+    tg_timer_stop(x->rt->loop, &x->timer);
+    return end_answer(x);
 }
 
 static enum step_result step_run(struct tg_exchange *x)
@@ -401,7 +446,8 @@ static enum step_result step_run(struct tg_exchange *x)
  * few strings that are still wanted all stays as it is. */
 static void release_request(struct tg_exchange *x)
 {
-    if (!x->req || x->out.translated || !tg_attempt_request_sent(x->attempt))
+    if (!x->req || x->out.translated || !tg_attempt_request_sent(x->attempt) ||
+        tg_conversation_keeps(x))
         return;
     struct tg_str *kept[] = {&x->call.model, &x->call.user, &x->call.metadata, &x->plan->name};
     struct tg_str copies[TG_ARRAY_LEN(kept)];
@@ -475,6 +521,7 @@ static void release(struct tg_grave *g)
 static enum step_result step_done(struct tg_exchange *x)
 {
     x->reply.ops->detach(x->reply.ctx);
+    tg_conversation_fini(x);
     tg_output_fini(x);
     tg_task_cancel(&x->task);
     tg_list_del(&x->link);

@@ -2,7 +2,7 @@
  * written down. It talks to a tg_reply, so it does not know whether a client, a batch or a test is
  * behind it, and outlives its connection when the client leaves.
  *
- *   BODY → PARSE → ROUTE → RUN → (STREAM) → FLUSH → SETTLE → DONE
+ *   BODY → PARSE → LOAD → ROUTE → RUN → (STREAM) → (KEEP) → FLUSH → SETTLE → DONE
  *   any state before FLUSH may go to FAIL → FLUSH; a client that leaves leads to SETTLE.
  *
  * tg_exchange_step (private, run from the ready list) alone changes the state.
@@ -18,10 +18,12 @@
 #define TG_EXCHANGE_STATES(X) \
     X(BODY, step_body)        \
     X(PARSE, step_parse)      \
+    X(LOAD, step_load)        \
     X(ROUTE, step_route)      \
     X(RUN, step_run)          \
     X(STREAM, step_stream)    \
     X(FAIL, step_fail)        \
+    X(KEEP, step_keep)        \
     X(FLUSH, step_flush)      \
     X(SETTLE, step_settle)    \
     X(DONE, step_done)

@@ -25,6 +25,8 @@ struct tg_output {
     bool write_failed;  /* the reply took no more */
     struct tg_buf held; /* passed-through units before the first content */
     uint64_t held_since_us;
+    struct tg_buf tail;                   /* the last bytes, until the answer is kept */
+    struct tg_conversation *conversation; /* conversation_priv.h; NULL: nothing is kept */
     void *render_state;
     struct tg_render_info *info; /* made for the first translated attempt */
 };
@@ -127,8 +129,10 @@ bool tg_opaque_was_refused(struct tg_exchange *x, const struct tg_fail *f);
 int tg_output_prepare(struct tg_exchange *x, bool translated) TG_WARN_UNUSED;
 /* What the answer costs, nano-USD; -1: unknown. */
 int64_t tg_output_cost_nusd(const struct tg_exchange *x);
-/* After a good attempt: the rest of the stream, or the whole single answer. */
+/* After a good attempt: the rest of the stream, or the whole single answer; what tells the answer's
+ * end waits for tg_output_end() when the answer is to be kept. */
 int tg_output_finish(struct tg_exchange *x) TG_WARN_UNUSED;
+int tg_output_end(struct tg_exchange *x) TG_WARN_UNUSED;
 /* The answer to a failure: a whole error response when nothing was sent, else an error event and an
  * end without the dialect's mark of a good one. */
 void tg_output_fail(struct tg_exchange *x, const struct tg_fail *fail);

@@ -87,7 +87,7 @@ int tg_fit_target(struct tg_exchange *x, const struct tg_target *t, struct tg_fa
     const struct tg_backend_ops *ops = ops_of(x, t);
     bool strip = tg_opaque_is_foreign(x, t);
     x->fit = (struct tg_fit){
-        .pass = ad && !strip &&
+        .pass = ad && !strip && !x->call.n_history && !x->call.n_known &&
                 tg_wire_in(tg_quirks_formats(tg_target_quirks(t), ad->formats), x->dialect->format),
     };
     if (x->fit.pass)

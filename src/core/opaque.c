@@ -23,7 +23,8 @@ static bool may_hold_opaque(struct tg_str body)
 
 static const struct tg_chat_req *parsed(struct tg_exchange *x)
 {
-    if (!x->req || x->dialect->task != TG_TASK_CHAT || !may_hold_opaque(tg_buf_str(&x->req->body)))
+    if (!x->req || x->dialect->task != TG_TASK_CHAT ||
+        (!x->call.n_history && !x->call.n_known && !may_hold_opaque(tg_buf_str(&x->req->body))))
         return NULL;
     const struct tg_chat_req *chat = tg_fit_parse(x);
     return chat && x->ask.features & OPAQUE_BITS ? chat : NULL;

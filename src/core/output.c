@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "core/conversation_priv.h"
 #include "core/exchange_priv.h"
 #include "policy/price.h"
 
@@ -153,10 +154,36 @@ static void write_held(struct tg_exchange *x)
     tg_buf_fini(&x->out.held);
 }
 
+/* What waits until the answer is kept. Without room for it nothing waits. */
+static bool hold_tail(struct tg_exchange *x, struct tg_str bytes)
+{
+    struct tg_output *o = &x->out;
+    if (!o->tail.max_bytes)
+        tg_buf_init(&o->tail, x->epoch->snapshot->settings.upstream.max_response_bytes);
+    if (o->held.n)
+        write_held(x);
+    return tg_buf_str_add(&o->tail, bytes) == 0;
+}
+
+static void write_tail(struct tg_exchange *x)
+{
+    struct tg_str bytes = tg_buf_str(&x->out.tail);
+    if (!bytes.n)
+        return;
+    if (x->call.stream)
+        write_stream(x, bytes);
+    else if (x->out.state == TG_OUTPUT_NONE)
+        note_write(x, single_answer(x, bytes));
+    tg_buf_fini(&x->out.tail);
+    x->out.tail.max_bytes = 0;
+}
+
 static void on_raw(struct tg_sink *s, struct tg_str raw, bool hide)
 {
     struct tg_exchange *x = tg_container_of(s, struct tg_exchange, out.sink);
     if (hide || x->gone)
+        return;
+    if (tg_conversation_ends_with(x, raw) && hold_tail(x, raw))
         return;
     if (!x->call.stream) {
         if (x->out.state == TG_OUTPUT_NONE)
@@ -305,6 +332,8 @@ static int finish_translated(struct tg_exchange *x)
     int rc = x->dialect->finish(x->out.render_state, x->out.info, &x->usage, tg_clock_mono_us(), b);
     if (rc < 0 || !tg_buf_ok(b))
         return rc < 0 ? rc : TG_E_NOMEM;
+    if (tg_conversation_rendered(x) && hold_tail(x, tg_buf_str(b)))
+        return 0;
     if (!x->call.stream)
         return single_answer(x, tg_buf_str(b));
     write_stream(x, tg_buf_str(b));
@@ -320,6 +349,14 @@ int tg_output_finish(struct tg_exchange *x)
     }
     if (x->out.held.n) /* a stream without content */
         write_held(x);
+    return 0;
+}
+
+int tg_output_end(struct tg_exchange *x)
+{
+    write_tail(x);
+    if (x->out.write_failed)
+        return TG_E_FULL;
     if (x->out.state <= TG_OUTPUT_OPENED) /* a stream without one unit */
         return TG_E_UPSTREAM_INVALID;
     x->reply.ops->end(x->reply.ctx);
@@ -396,6 +433,7 @@ void tg_output_fail(struct tg_exchange *x, const struct tg_fail *fail)
         x->reply.ops->abort(x->reply.ctx);
         return;
     }
+    write_tail(x);
     tg_buf_clear(&x->rt->scratch);
     x->dialect->render_fail(fail, x->request_id, true, &x->rt->scratch);
     write_stream(x, tg_buf_str(&x->rt->scratch));
@@ -419,5 +457,6 @@ void tg_output_fini(struct tg_exchange *x)
     if (x->out.state == TG_OUTPUT_OPENED || x->out.state == TG_OUTPUT_STREAMING)
         x->rt->streams--;
     tg_buf_fini(&x->out.held);
+    tg_buf_fini(&x->out.tail);
     fini_rendering(x);
 }

@@ -10,27 +10,13 @@
 #include "core/fanout.h"
 #include "server/cors.h"
 #include "server/engine_models.h"
+#include "server/page.h"
+#include "server/response_pages.h"
 #include "server/worker.h"
 #include "wire/url.h"
 
-#define MAX_PAGE_BYTES (16u << 20)
-#define MAX_ENGINES    32
-#define FANOUT_PATH    "/v1/llm/chat"
-
-/* An answer that is ready at once: it only waits to be delivered. Lives in the request's arena. */
-struct page {
-    struct tg_task task;
-    struct tg_grave grave;
-    struct tg_worker *worker;
-    struct tg_http_conn *conn;
-    struct tg_http_req *req;
-    struct tg_str request_id, cors_origin;
-    struct tg_str path;
-    struct tg_buf body;
-    int status;
-    const char *type;
-    const char *allow; /* of a 405 */
-};
+#define MAX_ENGINES 32
+#define FANOUT_PATH "/v1/llm/chat"
 
 /* ---- what pages are made from ---- */
 
@@ -49,7 +35,7 @@ static void sum_gauges(struct tg_worker *w, struct tg_admin_view *v)
     v->gauges[TG_GAUGE_RELOADS_FAILED] = atomic_load(&sh->reloads_failed);
 }
 
-static void make_view(struct page *p, struct tg_admin_view *v)
+static void make_view(struct tg_page *p, struct tg_admin_view *v)
 {
     struct tg_worker *w = p->worker;
     *v = (struct tg_admin_view){
@@ -72,32 +58,16 @@ static void make_view(struct page *p, struct tg_admin_view *v)
 
 /* ---- pages ---- */
 
-static void fail_page(struct page *p, const struct tg_fail *f)
-{
-    tg_buf_clear(&p->body);
-    p->status = tg_fail_status(f);
-    p->type = "application/json";
-    tg_dialect_openai_fail(f, p->request_id, false, &p->body);
-}
-
-static void fail_with(struct page *p, int err, const char *text)
-{
-    struct tg_fail f;
-    tg_fail_clear(&f);
-    (void)tg_fail_set(&f, err, "%s", text); /* its value is err */
-    fail_page(p, &f);
-}
-
-static void page_models(struct page *p)
+static void page_models(struct tg_page *p)
 {
     struct tg_admin_view v;
     make_view(p, &v);
     if (tg_admin_models(&v, &p->body) < 0)
-        fail_with(p, TG_E_NOMEM, "out of memory");
+        tg_page_fail_with(p, TG_E_NOMEM, "out of memory");
 }
 
 /* POST /v1/models/{id}/load and /unload. */
-static void page_model_command(struct page *p)
+static void page_model_command(struct tg_page *p)
 {
     struct tg_str rest = tg_str_from(p->path, sizeof "/v1/models/" - 1), id;
     bool load = !tg_str_ends(rest, TG_STR("/unload"));
@@ -105,30 +75,30 @@ static void page_model_command(struct page *p)
     rest.n -= load ? sizeof "/load" - 1 : sizeof "/unload" - 1;
     tg_fail_clear(&f);
     if (tg_path_decode(&p->req->arena, rest, &id) < 0) {
-        fail_with(p, TG_E_BAD_REQUEST, "malformed percent-encoding in the model's name");
+        tg_page_fail_with(p, TG_E_BAD_REQUEST, "malformed percent-encoding in the model's name");
         return;
     }
     int rc =
         tg_engine_models_command(p->worker->shared, p->worker->rt->epoch->snapshot, id, load, &f);
     if (rc < 0) {
         (void)tg_fail_set(&f, rc, "%s", tg_err_info(rc)->text); /* the first text stands */
-        fail_page(p, &f);
+        tg_page_fail(p, &f);
         return;
     }
     p->status = 202;
-    (void)tg_buf_lit(&p->body, "{\"model\":"); /* send_page() tests the buffer */
+    (void)tg_buf_lit(&p->body, "{\"model\":"); /* tg_page_send() tests the buffer */
     (void)tg_buf_json_str(&p->body, id);
     (void)tg_buf_printf(&p->body, ",\"command\":\"%s\"}", load ? "load" : "unload");
 }
 
-static void page_model(struct page *p)
+static void page_model(struct tg_page *p)
 {
     struct tg_admin_view v;
     struct tg_fail f;
     struct tg_str id;
     tg_fail_clear(&f);
     if (tg_path_decode(&p->req->arena, tg_str_from(p->path, sizeof "/v1/models/" - 1), &id) < 0) {
-        fail_with(p, TG_E_BAD_REQUEST, "malformed percent-encoding in the model's name");
+        tg_page_fail_with(p, TG_E_BAD_REQUEST, "malformed percent-encoding in the model's name");
         return;
     }
     make_view(p, &v);
@@ -136,43 +106,51 @@ static void page_model(struct page *p)
     if (rc == 0)
         return;
     (void)tg_fail_set(&f, rc, "%s", tg_err_info(rc)->text); /* the first text stands */
-    fail_page(p, &f);
+    tg_page_fail(p, &f);
 }
 
-static void page_liveness(struct page *p)
+static void page_liveness(struct tg_page *p)
 {
     (void)tg_buf_lit(&p->body, "{\"status\":\"ok\",\"version\":\"" TG_VERSION "\"}");
 }
 
-static void page_health(struct page *p)
+static void page_health(struct tg_page *p)
 {
     struct tg_admin_view v;
     make_view(p, &v);
     if (tg_admin_health(&v, &p->body, &p->status) < 0)
-        fail_with(p, TG_E_NOMEM, "out of memory");
+        tg_page_fail_with(p, TG_E_NOMEM, "out of memory");
 }
 
-static void page_metrics(struct page *p)
+static void page_metrics(struct tg_page *p)
 {
     struct tg_admin_view v;
     if (!p->worker->rt->epoch->snapshot->settings.observability.metrics_enabled) {
-        fail_with(p, TG_E_NOT_FOUND, "metrics are switched off (METRICS_ENABLED)");
+        tg_page_fail_with(p, TG_E_NOT_FOUND, "metrics are switched off (METRICS_ENABLED)");
         return;
     }
     make_view(p, &v);
     p->type = "text/plain; version=0.0.4; charset=utf-8";
     if (tg_admin_metrics(&v, &p->body) < 0)
-        fail_with(p, TG_E_NOMEM, "out of memory");
+        tg_page_fail_with(p, TG_E_NOMEM, "out of memory");
 }
+
+#define RESPONSES "/v1/responses/"
+enum { GET = 1, POST = 2, DELETE = 4 };
 
 static const struct route {
     struct tg_str path;
     bool prefix;
-    void (*make)(struct page *p);
-    struct tg_str suffix; /* with prefix; such a route takes POST, all others GET */
+    void (*make)(struct tg_page *p);
+    struct tg_str suffix; /* with prefix */
+    unsigned methods;     /* GET when 0 */
 } pages[] = {
-    {TG_STR_INIT("/v1/models/"), true, page_model_command, TG_STR_INIT("/load")},
-    {TG_STR_INIT("/v1/models/"), true, page_model_command, TG_STR_INIT("/unload")},
+    {TG_STR_INIT("/v1/models/"), true, page_model_command, TG_STR_INIT("/load"), POST},
+    {TG_STR_INIT("/v1/models/"), true, page_model_command, TG_STR_INIT("/unload"), POST},
+    {TG_STR_INIT("/v1/responses"), false, tg_page_response_upgrade},
+    {TG_STR_INIT(RESPONSES), true, tg_page_response_cancel, TG_STR_INIT("/cancel"), POST},
+    {TG_STR_INIT(RESPONSES), true, tg_page_response_items, TG_STR_INIT("/input_items")},
+    {TG_STR_INIT(RESPONSES), true, tg_page_response, TG_STR_INIT(""), GET | DELETE},
     {TG_STR_INIT("/v1/models"), false, page_models},
     {TG_STR_INIT("/v1/models/"), true, page_model},
     {TG_STR_INIT("/health"), false, page_liveness},
@@ -198,80 +176,23 @@ static const struct route *find_page(struct tg_str path)
     return NULL;
 }
 
+static unsigned methods_of(const struct route *r)
+{
+    return r->methods ? r->methods : GET;
+}
+
 static bool takes(const struct route *r, enum tg_http_method m)
 {
-    return r->suffix.n ? m == TG_HTTP_POST : m == TG_HTTP_GET || m == TG_HTTP_HEAD;
-}
-
-/* ---- delivery ---- */
-
-static void release(struct tg_grave *g)
-{
-    struct page *p = tg_container_of(g, struct page, grave);
-    tg_http_req_free(p->req); /* the page lives in its arena */
-}
-
-static void page_step(struct tg_task *t)
-{
-    struct page *p = tg_container_of(t, struct page, task);
-    if (!(tg_http_conn_take_events(p->conn) & (TG_CONN_FLUSHED | TG_CONN_GONE)))
-        return;
-    tg_http_conn_detach(p->conn);
-    tg_buf_fini(&p->body);
-    tg_task_cancel(&p->task);
-    tg_loop_bury(p->worker->loop, &p->grave, release);
-}
-
-static size_t page_headers(const struct page *p, struct tg_http_header *h)
-{
-    size_t n = 0;
-    h[n++] = (struct tg_http_header){TG_STR("content-type"), tg_str_c(p->type)};
-    h[n++] = (struct tg_http_header){TG_STR("x-request-id"), p->request_id};
-    h[n++] = (struct tg_http_header){TG_STR("x-content-type-options"), TG_STR("nosniff")};
-    if (p->allow)
-        h[n++] = (struct tg_http_header){TG_STR("allow"), tg_str_c(p->allow)};
-    if (p->cors_origin.n) {
-        h[n++] = (struct tg_http_header){TG_STR("access-control-allow-origin"), p->cors_origin};
-        h[n++] = (struct tg_http_header){TG_STR("vary"), TG_STR("Origin")};
-    }
-    return n;
-}
-
-static void send_page(struct page *p)
-{
-    struct tg_http_header h[8];
-    if (!tg_buf_ok(&p->body) ||
-        tg_http_conn_respond(p->conn, p->status, h, page_headers(p, h), p->body.n) < 0 ||
-        tg_http_conn_write(p->conn, tg_buf_str(&p->body)) < 0) {
-        tg_http_conn_abort(p->conn);
-        return;
-    }
-    tg_http_conn_end(p->conn);
-}
-
-static struct page *page_new(struct tg_worker *w, struct tg_http_conn *c, struct tg_http_req *req)
-{
-    struct page *p = tg_arena_new(&req->arena, struct page);
-    if (!p) {
-        tg_http_conn_abort(c);
-        tg_http_req_free(req);
-        return NULL;
-    }
-    p->worker = w;
-    p->conn = c;
-    p->req = req;
-    p->status = 200;
-    p->type = "application/json";
-    p->request_id = tg_exchange_request_id(&req->arena, req->head);
-    tg_buf_init(&p->body, MAX_PAGE_BYTES);
-    tg_task_init(&p->task, page_step);
-    tg_http_conn_attach(c, &p->task);
-    return p;
+    unsigned bit = m == TG_HTTP_POST                       ? POST
+                   : m == TG_HTTP_DELETE                   ? DELETE
+                   : m == TG_HTTP_GET || m == TG_HTTP_HEAD ? GET
+                                                           : 0;
+    return (methods_of(r) & bit) != 0;
 }
 
 /* ---- routing ---- */
 
-static void send_preflight(struct page *p)
+static void send_preflight(struct tg_page *p)
 {
     struct tg_http_header h[6];
     size_t n = tg_cors_preflight(p->cors_origin, p->req->head, h);
@@ -292,10 +213,12 @@ static const char *allowed_methods(const struct route *r, const struct tg_dialec
 {
     if (!r && !d)
         return "GET, HEAD, POST";
-    return r && !r->suffix.n ? "GET, HEAD" : "POST";
+    if (!r || methods_of(r) == POST)
+        return "POST";
+    return methods_of(r) & DELETE ? "GET, HEAD, DELETE" : "GET, HEAD";
 }
 
-static void answer_page(struct page *p, const struct route *r, const struct tg_dialect *d)
+static void answer_page(struct tg_page *p, const struct route *r, const struct tg_dialect *d)
 {
     enum tg_http_method m = p->req->head->method;
     if (p->cors_origin.n && tg_cors_is_preflight(p->req->head)) {
@@ -307,16 +230,17 @@ static void answer_page(struct page *p, const struct route *r, const struct tg_d
         r->make(p);
     } else if (r || d || fanout || is_never_taken(m)) {
         p->allow = fanout ? "POST" : allowed_methods(r, d);
-        fail_with(p, TG_E_METHOD_NOT_ALLOWED, "this path does not take that method");
+        tg_page_fail_with(p, TG_E_METHOD_NOT_ALLOWED, "this path does not take that method");
     } else {
         struct tg_fail f;
         char quoted[200];
         tg_fail_clear(&f);
         (void)tg_fail_set(&f, TG_E_NOT_FOUND, "no such path: %s",
                           tg_fail_quote(p->path, quoted, sizeof quoted)); /* its value is known */
-        fail_page(p, &f);
+        tg_page_fail(p, &f);
     }
-    send_page(p);
+    if (!p->finish)
+        tg_page_send(p);
 }
 
 static void on_request(void *ctx, struct tg_http_conn *c, struct tg_http_req *req)
@@ -336,10 +260,11 @@ static void on_request(void *ctx, struct tg_http_conn *c, struct tg_http_req *re
         tg_fanout_start_http(w->rt, c, req, &tg_dialect_openai_chat, origin);
         return;
     }
-    struct page *p = page_new(w, c, req);
+    struct tg_page *p = tg_page_new(w, c, req);
     if (!p)
         return;
     p->path = path;
+    p->query = query;
     p->cors_origin = origin;
     answer_page(p, find_page(path), d);
 }

@@ -104,6 +104,8 @@ static int copy_record(struct tg_store_op *op, const struct tg_store_response *r
         if (!strings[i]->p)
             return TG_E_NOMEM;
     }
+    if (r->output.n)
+        op->record.output.p = op->record.response.p + (r->output.p - r->response.p);
     return 0;
 }
 

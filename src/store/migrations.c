@@ -15,7 +15,9 @@ const struct tg_store_migration tg_store_sqlite_migrations[] = {
                   "  expires_us INTEGER NOT NULL,"
                   "  pinned INTEGER NOT NULL,"
                   "  input_items TEXT NOT NULL,"
-                  "  response TEXT NOT NULL"
+                  "  response TEXT NOT NULL,"
+                  "  output_at INTEGER NOT NULL," /* bytes: where in response its items are */
+                  "  output_bytes INTEGER NOT NULL"
                   ") STRICT;"
                   "CREATE UNIQUE INDEX responses_by_id ON responses (owner, id);"
                   "CREATE INDEX responses_by_expiry ON responses (expires_us);"},

@@ -105,9 +105,19 @@ static int do_chain(struct tg_store *s, struct tg_store_op *op)
         if (bytes > op->max_bytes)
             return tg_fail_set(&op->result.fail, TG_E_FULL,
                                "the conversation is larger than %zu bytes", op->max_bytes);
-        id = v[n++].previous_id;
+        id = v[n].pinned && n == 0 ? TG_STR("") : v[n].previous_id;
+        n++;
     }
     return reverse(op, v, n);
+}
+
+static int do_delete(struct tg_store *s, struct tg_store_op *op)
+{
+    int rc =
+        s->ops->del(s->db, op->record.owner, op->record.id, tg_clock_wall_us(), &op->result.fail);
+    if (rc == TG_E_NOT_FOUND_INTERNAL)
+        op->result.missing = op->record.id;
+    return rc;
 }
 
 static int run_one(struct tg_store *s, struct tg_store_op *op)
@@ -116,8 +126,7 @@ static int run_one(struct tg_store *s, struct tg_store_op *op)
     case TG_STORE_PUT:
         return s->ops->put(s->db, &op->record, &op->result.fail);
     case TG_STORE_DELETE:
-        return s->ops->del(s->db, op->record.owner, op->record.id, tg_clock_wall_us(),
-                           &op->result.fail);
+        return do_delete(s, op);
     case TG_STORE_GET:
         return do_get(s, op);
     case TG_STORE_CHAIN:

@@ -41,6 +41,7 @@ struct tg_store_response {
     struct tg_str status;      /* "completed", "incomplete", … */
     struct tg_str input_items; /* JSON array of what this turn brought */
     struct tg_str response;    /* the whole answer, a JSON object */
+    struct tg_str output;      /* its items, a JSON array: a part of `response`; "" if none */
     int64_t created_us, expires_us;
     bool pinned; /* the state lives at the provider: only `target` can go on with it */
 };
@@ -100,8 +101,9 @@ int tg_store_put(struct tg_store_client *c, const struct tg_store_response *r,
                  struct tg_store_wait *wait) TG_WARN_UNUSED;
 int tg_store_get(struct tg_store_client *c, struct tg_str owner, struct tg_str id,
                  struct tg_store_wait *wait) TG_WARN_UNUSED;
-/* The record and all before it. One that is missing on the way is TG_E_NOT_FOUND_INTERNAL with its
- * id; more than max_bytes or TG_STORE_MAX_CHAIN records, or a circle, are TG_E_FULL. */
+/* The record and all before it; the record alone when it is pinned. One that is missing on the way
+ * is TG_E_NOT_FOUND_INTERNAL with its id; more than max_bytes or TG_STORE_MAX_CHAIN records, or a
+ * circle, are TG_E_FULL. */
 int tg_store_chain(struct tg_store_client *c, struct tg_str owner, struct tg_str id,
                    size_t max_bytes, struct tg_store_wait *wait) TG_WARN_UNUSED;
 int tg_store_delete(struct tg_store_client *c, struct tg_str owner, struct tg_str id,

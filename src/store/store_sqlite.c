@@ -21,7 +21,7 @@
 #define SQL_BYTES        96
 #define RESPONSE_COLUMNS                                                              \
     "owner, id, model, target, previous_id, status, created_us, expires_us, pinned, " \
-    "input_items, response"
+    "input_items, response, output_at, output_bytes"
 
 enum statement { BEGIN, COMMIT, ROLLBACK, PUT, GET, DELETE, SWEEP, VACUUM, STATEMENTS };
 static const char *const sql[STATEMENTS] = {
@@ -29,12 +29,13 @@ static const char *const sql[STATEMENTS] = {
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
     [PUT] = "INSERT INTO responses (" RESPONSE_COLUMNS ") "
-            "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) "
+            "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) "
             "ON CONFLICT (owner, id) DO UPDATE SET model = excluded.model, "
             "target = excluded.target, previous_id = excluded.previous_id, "
             "status = excluded.status, created_us = excluded.created_us, "
             "expires_us = excluded.expires_us, pinned = excluded.pinned, "
-            "input_items = excluded.input_items, response = excluded.response",
+            "input_items = excluded.input_items, response = excluded.response, "
+            "output_at = excluded.output_at, output_bytes = excluded.output_bytes",
     [GET] = "SELECT " RESPONSE_COLUMNS " FROM responses "
             "WHERE owner = ?1 AND id = ?2 AND expires_us > ?3",
     [DELETE] = "DELETE FROM responses WHERE owner = ?1 AND id = ?2 AND expires_us > ?3",
@@ -85,6 +86,7 @@ static int bind_all(sqlite3_stmt *st, const struct tg_store_response *r)
     const struct tg_str front[] = {r->owner, r->id, r->model, r->target, r->previous_id, r->status};
     const int64_t middle[] = {r->created_us, r->expires_us, r->pinned};
     const struct tg_str back[] = {r->input_items, r->response};
+    const int64_t span[] = {r->output.n ? r->output.p - r->response.p : 0, (int64_t)r->output.n};
     int i = 0, rc = 0;
     for (size_t n = 0; n < TG_ARRAY_LEN(front); n++)
         rc |= bind_str(st, ++i, front[n]);
@@ -92,6 +94,8 @@ static int bind_all(sqlite3_stmt *st, const struct tg_store_response *r)
         rc |= sqlite3_bind_int64(st, ++i, middle[n]);
     for (size_t n = 0; n < TG_ARRAY_LEN(back); n++)
         rc |= bind_str(st, ++i, back[n]);
+    for (size_t n = 0; n < TG_ARRAY_LEN(span); n++)
+        rc |= sqlite3_bind_int64(st, ++i, span[n]);
     return rc;
 }
 
@@ -117,6 +121,15 @@ static bool column(struct tg_arena *a, sqlite3_stmt *st, int i, struct tg_str *o
     return out->p != NULL;
 }
 
+/* A part of the response; "" where the numbers make no sense. */
+static struct tg_str output_of(sqlite3_stmt *st, struct tg_str response)
+{
+    int64_t at = sqlite3_column_int64(st, 11), n = sqlite3_column_int64(st, 12);
+    if (at < 0 || n < 0 || (uint64_t)at > response.n || (uint64_t)n > response.n - (size_t)at)
+        return TG_STR("");
+    return tg_str_make(response.p + at, (size_t)n);
+}
+
 static int read_row(sqlite3_stmt *st, struct tg_arena *a, struct tg_store_response *out)
 {
     struct tg_store_response r = {0};
@@ -129,6 +142,7 @@ static int read_row(sqlite3_stmt *st, struct tg_arena *a, struct tg_store_respon
     r.pinned = sqlite3_column_int(st, 8) != 0;
     if (!ok)
         return TG_E_FULL;
+    r.output = output_of(st, r.response);
     *out = r;
     return 0;
 }

@@ -117,6 +117,7 @@ static inline void bench_forget(struct bench *b)
 static inline struct tg_store_response bench_record(const char *id, const char *previous)
 {
     int64_t now = tg_clock_wall_us();
+    struct tg_str response = TG_STR("{\"output\":[]}");
     return (struct tg_store_response){.id = tg_str_c(id),
                                       .owner = TG_STR("team"),
                                       .model = TG_STR("m"),
@@ -124,7 +125,8 @@ static inline struct tg_store_response bench_record(const char *id, const char *
                                       .previous_id = tg_str_c(previous),
                                       .status = TG_STR("completed"),
                                       .input_items = TG_STR("[{\"role\":\"user\"}]"),
-                                      .response = TG_STR("{\"output\":[]}"),
+                                      .response = response,
+                                      .output = tg_str_from(response, 10),
                                       .created_us = now,
                                       .expires_us = now + HOUR_US};
 }

@@ -20,6 +20,7 @@ static void a_record_comes_back(void **state)
     assert_str(v->status, "completed");
     assert_str(v->input_items, "[{\"role\":\"user\"}]");
     assert_str(v->response, "{\"output\":[]}");
+    assert_str(v->output, "[]}");
     assert_true(v->created_us == r.created_us);
     assert_true(v->expires_us == r.expires_us);
     assert_true(v->pinned);
@@ -34,11 +35,13 @@ static void the_same_id_is_replaced(void **state)
     struct tg_store_response r = bench_record("resp_1", "");
     assert_int_equal(bench_put(&b, &r), 0);
     r.response = TG_STR("{\"second\":true}");
+    r.output = TG_STR("");
     r.previous_id = TG_STR("resp_0");
     assert_int_equal(bench_put(&b, &r), 0);
     assert_int_equal(bench_get(&b, "team", "resp_1"), 0);
     assert_str(b.result->v->response, "{\"second\":true}");
     assert_str(b.result->v->previous_id, "resp_0");
+    assert_str(b.result->v->output, "");
     bench_forget(&b);
     bench_end(&b);
 }
@@ -51,6 +54,7 @@ static void owners_do_not_see_each_other(void **state)
     struct tg_store_response r = bench_record("resp_1", "");
     r.owner = TG_STR("other");
     r.response = TG_STR("{\"other\":1}");
+    r.output = TG_STR("");
     assert_int_equal(bench_put(&b, &r), 0);
 
     assert_int_equal(bench_get(&b, "third", "resp_1"), TG_E_NOT_FOUND_INTERNAL);
@@ -119,6 +123,25 @@ static void a_chain_is_oldest_first(void **state)
     assert_int_equal(b.result->n, 2);
     assert_str(b.result->v[0].id, "a");
     assert_str(b.result->v[1].id, "b2");
+    bench_forget(&b);
+    bench_end(&b);
+}
+
+static void a_pinned_record_stands_alone(void **state)
+{
+    struct bench b;
+    bench_start(&b);
+    assert_int_equal(bench_put_id(&b, "a", ""), 0);
+    struct tg_store_response r = bench_record("b", "a");
+    r.pinned = true;
+    assert_int_equal(bench_put(&b, &r), 0);
+    assert_int_equal(bench_put_id(&b, "c", "b"), 0);
+    assert_int_equal(bench_chain(&b, "b", 1 << 20), 0);
+    assert_int_equal(b.result->n, 1);
+    assert_true(b.result->v->pinned);
+    bench_forget(&b);
+    assert_int_equal(bench_chain(&b, "c", 1 << 20), 0);
+    assert_int_equal(b.result->n, 3);
     bench_forget(&b);
     bench_end(&b);
 }
@@ -286,6 +309,7 @@ static void bytes_in_the_queue_are_bounded(void **state)
     char *big = tg_calloc(1, n + TG_STORE_MAX_RECORD_BYTES);
     assert_non_null(big);
     r.response = tg_str_make(big, n);
+    r.output = TG_STR("");
     int taken = 0;
     while (taken < 100 && tg_store_put(b.client, &r, NULL) == 0)
         taken++;
@@ -364,6 +388,7 @@ int main(void)
         cmocka_unit_test(a_deleted_record_is_gone),
         cmocka_unit_test(hostile_ids_are_values_only),
         cmocka_unit_test(a_chain_is_oldest_first),
+        cmocka_unit_test(a_pinned_record_stands_alone),
         cmocka_unit_test(a_gap_in_a_chain_is_named),
         cmocka_unit_test(chains_have_limits),
         cmocka_unit_test(a_record_ends_with_its_time),
