@@ -287,8 +287,11 @@ static int signature_delta(struct tg_anthropic_stream *s, const struct tg_render
 {
     if (b->kind != TG_PART_REASONING)
         return 0; /* texts carry none here */
-    if (ev->opaque == TG_OPAQUE_REDACTED && !b->opened) {
+    if (ev->opaque == TG_OPAQUE_REDACTED) {
+        if (b->opened)
+            return 0;
         struct tg_buf *to = open_block(s, b, out);
+        b->kind = TG_PART_RAW; /* nothing more is taken */
         tg_buf_lit(to, "{\"type\":\"redacted_thinking\",\"data\":");
         tg_buf_json_str(to, ev->text);
         tg_buf_lit(to, "}}\n\n");
