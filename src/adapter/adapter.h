@@ -121,6 +121,7 @@ struct tg_adapter {
 };
 
 extern const struct tg_adapter tg_adapter_anthropic;        /* Anthropic's Messages */
+extern const struct tg_adapter tg_adapter_ollama; /* its native API */
 extern const struct tg_adapter tg_adapter_openai;           /* OpenAI and all that speak its API */
 extern const struct tg_adapter tg_adapter_openai_responses; /* the same, translating to Responses */
 

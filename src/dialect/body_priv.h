@@ -76,6 +76,9 @@ enum tg_field {
     TG_F_CONVERSATION,
     TG_F_SAFETY,
     TG_F_TRUNCATION,
+    TG_F_OPTIONS,
+    TG_F_RAW,
+    TG_F_IMAGES,
     TG_F_COUNT,
 };
 

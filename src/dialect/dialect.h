@@ -167,6 +167,9 @@ extern const struct tg_dialect tg_dialect_responses_count;    /* POST /v1/respon
 extern const struct tg_dialect tg_dialect_gemini;             /* POST …:generateContent */
 extern const struct tg_dialect tg_dialect_gemini_count;       /* POST …:countTokens */
 extern const struct tg_dialect tg_dialect_gemini_embed;       /* POST …:embedContent */
+extern const struct tg_dialect tg_dialect_ollama_chat;        /* POST /api/chat {"messages"} */
+extern const struct tg_dialect tg_dialect_ollama_generate;    /* POST /api/generate */
+extern const struct tg_dialect tg_dialect_ollama_embed;       /* POST /api/embed */
 extern const struct tg_dialect tg_dialect_generate;           /* POST /v1/generate */
 extern const struct tg_dialect tg_dialect_simple_chat;        /* POST /api/chat {"message"} */
 

@@ -20,6 +20,9 @@ static const struct tg_dialect *const dialects[] = {
     &tg_dialect_gemini_embed,
     &tg_dialect_generate,
     &tg_dialect_simple_chat,
+    &tg_dialect_ollama_chat, /* behind simple_chat: takes what that one leaves */
+    &tg_dialect_ollama_generate,
+    &tg_dialect_ollama_embed,
 };
 
 const struct tg_registry tg_server_registry = {
@@ -29,6 +32,8 @@ const struct tg_registry tg_server_registry = {
 
 static const struct tg_adapter *const openai[] = {&tg_adapter_openai, NULL};
 static const struct tg_adapter *const anthropic[] = {&tg_adapter_anthropic, NULL};
+
+static const struct tg_adapter *const ollama[] = {&tg_adapter_ollama, NULL};
 
 void tg_server_install_backends(struct tg_runtime *rt)
 {
@@ -40,6 +45,7 @@ void tg_server_install_backends(struct tg_runtime *rt)
         {TG_BACKEND_OPENAI, &tg_backend_http_ops, openai},
         {TG_BACKEND_OPENAI_COMPATIBLE, &tg_backend_http_ops, openai},
         {TG_BACKEND_ANTHROPIC, &tg_backend_http_ops, anthropic},
+        {TG_BACKEND_OLLAMA, &tg_backend_http_ops, ollama},
         {TG_BACKEND_MOCK, &tg_backend_mock_ops, NULL},
     };
     for (size_t i = 0; i < TG_ARRAY_LEN(table); i++)

@@ -1,0 +1,88 @@
+/* The adapter's table: paths, headers, errors ({"error": "text"}). */
+#include "adapter/ollama_priv.h"
+#include "adapter/openai_priv.h"
+#include "base/err.h"
+
+static int make_request(struct tg_arena *a, const char *path,
+                        const struct tg_adapter_target *target, struct tg_adapter_request *out)
+{
+    struct tg_str base = target->base_path;
+    while (base.n && base.p[base.n - 1] == '/')
+        base.n--;
+    *out = (struct tg_adapter_request){.method = TG_HTTP_POST};
+    out->path = tg_arena_printf(a, "%.*s%s", TG_STR_ARG(base), path);
+    if (!out->path.p)
+        return TG_E_NOMEM;
+    out->headers[out->n_headers++] =
+        (struct tg_http_header){TG_STR("content-type"), TG_STR("application/json")};
+    if (!target->credential.n) /* a server on one's own machine asks for none */
+        return 0;
+    struct tg_str bearer = tg_arena_printf(a, "Bearer %.*s", TG_STR_ARG(target->credential));
+    if (!bearer.p)
+        return TG_E_NOMEM;
+    out->headers[out->n_headers++] = (struct tg_http_header){TG_STR("authorization"), bearer};
+    return 0;
+}
+
+static int encode(struct tg_arena *a, const struct tg_chat_req *req,
+                  const struct tg_adapter_target *target, struct tg_adapter_request *out,
+                  struct tg_fail *fail)
+{
+    struct tg_adapter_request r;
+    const char *path = req->task == TG_TASK_EMBED ? "/api/embed"
+                       : req->is_completion       ? "/api/generate"
+                                                  : "/api/chat";
+    int rc = make_request(a, path, target, &r);
+    if (rc)
+        return tg_fail_set(fail, rc, "not enough memory for the request");
+    rc = tg_ollama_encode_body(a, req, target, &r.body, &r.emulated, fail);
+    if (rc)
+        return rc;
+    *out = r;
+    return 0;
+}
+
+static int encode_pass(struct tg_arena *a, const struct tg_pass *pass,
+                       const struct tg_adapter_target *target, struct tg_adapter_request *out)
+{
+    bool old = tg_str_ends(pass->tail, TG_STR("/embeddings"));
+    return make_request(a,
+                        pass->format == TG_WIRE_OLLAMA_GENERATE ? "/api/generate"
+                        : pass->format != TG_WIRE_OLLAMA_EMBED  ? "/api/chat"
+                        : old                                   ? "/api/embeddings"
+                                                                : "/api/embed",
+                        target, out);
+}
+
+static bool classify(struct tg_arena *a, const struct tg_http_head *head, struct tg_str body,
+                     struct tg_fail *fail)
+{
+    struct tg_json_doc *doc;
+    struct tg_openai_error e;
+    bool json = tg_json_parse(a, body, NULL, &doc, NULL) == 0;
+    struct tg_str text =
+        json ? tg_json_get_str(tg_json_root(doc), TG_STR("error")) : (struct tg_str){NULL, 0};
+    if (text.p)
+        e = (struct tg_openai_error){.message = text};
+    bool found = text.p || (json && tg_openai_find_error(tg_json_root(doc), &e));
+    tg_openai_set_fail(head->status, found ? &e : NULL, fail);
+    fail->retry_after_ms = tg_adapter_retry_after_ms(head, 0);
+    return text.p && fail->err != TG_E_UPSTREAM_AUTH && !tg_openai_has_key(body);
+}
+
+const struct tg_adapter tg_adapter_ollama = {
+    .name = "ollama",
+    .api = TG_WIRE_OLLAMA_CHAT,
+    .formats = TG_WIRE_BIT(OLLAMA_CHAT) | TG_WIRE_BIT(OLLAMA_GENERATE) | TG_WIRE_BIT(OLLAMA_EMBED),
+    .tasks = 1u << TG_TASK_CHAT | 1u << TG_TASK_EMBED,
+    .fidelity = tg_ollama_fidelity,
+    .encode = encode,
+    .encode_pass = encode_pass,
+    .state_bytes = sizeof(struct tg_ollama_dec),
+    .begin = tg_ollama_dec_begin,
+    .on_head = tg_ollama_dec_head,
+    .on_bytes = tg_ollama_dec_bytes,
+    .on_end = tg_ollama_dec_end,
+    .fini = tg_ollama_dec_fini,
+    .classify = classify,
+};
