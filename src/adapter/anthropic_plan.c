@@ -143,6 +143,7 @@ static void no_thinking(const struct tg_reasoning_opts *r, struct tg_anthropic_p
 {
     p->thinking = TG_ANTHROPIC_THINK_UNSET;
     p->display = TG_STR("");
+    p->emulated &= ~(BIT(EFFORT) | BIT(BUDGET));
     if (r->effort.n)
         p->dropped |= BIT(EFFORT);
     if (r->budget_tokens > 0 || r->adaptive)
