@@ -364,14 +364,28 @@ static int one_item(struct place *at, const struct tg_json *v)
     return raw_item(at, type);
 }
 
+/* An item that only has tools, which the request's tools have as well: it says nothing, and goes
+ * with the text of the item behind it. */
+static bool is_tools(const struct tg_json *v)
+{
+    return tg_json_str_is(tg_json_get(v, TG_STR("type")), TG_STR("additional_tools"));
+}
+
 static int all_items(struct place *at, struct tg_json_doc *doc, const struct tg_json *list)
 {
     int rc = 0;
     struct tg_json_iter it = tg_json_iter(list);
+    struct tg_str before = {NULL, 0};
     at->doc = doc;
     while (!rc && tg_json_next(&it)) {
+        struct tg_str raw = tg_json_raw(doc, it.value);
         at->item = it.index;
-        at->raw = tg_json_raw(doc, it.value);
+        at->raw = before.p ? tg_str_make(before.p, (size_t)(raw.p + raw.n - before.p)) : raw;
+        if (is_tools(it.value) && it.index + 1 < tg_json_count(list)) {
+            before = at->raw;
+            continue;
+        }
+        before = (struct tg_str){NULL, 0};
         rc = one_item(at, it.value);
     }
     return rc;

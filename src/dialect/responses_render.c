@@ -558,6 +558,19 @@ static bool is_shown(const struct tg_event *ev)
                                 ev->kind == TG_EV_PART_END || ev->kind == TG_EV_FINISH));
 }
 
+/* A part that begins again, or a delta for one that is closed or of another kind. */
+static bool is_senseless(struct tg_responses_render *r, const struct tg_event *ev)
+{
+    if (ev->kind != TG_EV_PART_START && ev->kind != TG_EV_DELTA)
+        return false;
+    const struct tg_responses_item *it = find_item(r, ev->part);
+    if (!it || ev->kind == TG_EV_PART_START)
+        return it != NULL;
+    if (ev->delta_kind == TG_DELTA_SIGNATURE)
+        return it->closed;
+    return it->closed || !fits(it, ev->delta_kind, ev->part);
+}
+
 int tg_responses_render(void *state, const struct tg_render_info *info, const struct tg_event *ev,
                         struct tg_buf *out)
 {
@@ -567,7 +580,7 @@ int tg_responses_render(void *state, const struct tg_render_info *info, const st
         return 0;
     if (ev->kind == TG_EV_START && ev->service_tier.n && !r->service_tier.n)
         r->service_tier = tg_arena_dup(info->arena, ev->service_tier);
-    if (ev->kind == TG_EV_PART_START && find_item(r, ev->part))
+    if (is_senseless(r, ev))
         return 0;
     int rc = tg_collect_on_event(&r->collect, ev);
     if (rc)

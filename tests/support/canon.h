@@ -39,6 +39,9 @@ static inline void canon_part(struct tg_buf *b, const struct tg_part *p, const c
     canon_str(b, "call_id", p->call_id);
     canon_str(b, "tool", p->tool_name);
     canon_str(b, "arguments", p->arguments);
+    if (p->opaque)
+        tg_buf_printf(b, " opaque=%d", (int)p->opaque);
+    canon_str(b, "signature", p->signature);
     canon_raw(b, "cache", p->cache_hint);
     canon_raw(b, "raw", p->raw);
     canon_raw(b, "extra", p->extra.members);
@@ -125,6 +128,11 @@ static inline void canon_rest(struct tg_buf *b, const struct tg_chat_req *r)
     if (r->extra.members.n) {
         tg_buf_printf(b, "extra");
         canon_raw(b, "members", r->extra.members);
+        tg_buf_char(b, '\n');
+    }
+    if (r->own.members.n) {
+        tg_buf_printf(b, "own");
+        canon_raw(b, "members", r->own.members);
         tg_buf_char(b, '\n');
     }
 }

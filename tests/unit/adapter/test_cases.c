@@ -1,6 +1,6 @@
 /* The case files of tests/cases/adapter: an answer's body and the events that the OpenAI adapter
- * makes of it, the same for every way of cutting the bytes. Words of the kind: completions (else
- * chat), stream, tap, hide, cut (the message ended badly), max=N. */
+ * makes of it, the same for every way of cutting the bytes. Words of the kind: completions,
+ * responses (else chat), count, stream, tap, hide, cut (the message ended badly), max=N. */
 #include "check.h"
 
 #include <stdio.h>
@@ -50,8 +50,10 @@ static void check_case(void *ctx, const struct case_one *c)
         .stream = has_word(c->kind, "stream"),
         .tap = has_word(c->kind, "tap"),
         .hide_usage = has_word(c->kind, "hide"),
-        .format =
-            has_word(c->kind, "completions") ? TG_WIRE_OPENAI_COMPLETIONS : TG_WIRE_OPENAI_CHAT,
+        .format = has_word(c->kind, "completions") ? TG_WIRE_OPENAI_COMPLETIONS
+                  : has_word(c->kind, "responses") ? TG_WIRE_OPENAI_RESPONSES
+                                                   : TG_WIRE_OPENAI_CHAT,
+        .task = has_word(c->kind, "count") ? TG_TASK_COUNT : TG_TASK_CHAT,
         .max_pending_bytes = case_option(c->kind, "max", 4u << 20),
     };
     struct tg_str body = tg_buf_str(&c->input), want = tg_str_trim(tg_buf_str(&c->log));

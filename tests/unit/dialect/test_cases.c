@@ -14,6 +14,8 @@
 static const struct tg_dialect *const dialects[] = {
     &tg_dialect_openai_chat,
     &tg_dialect_openai_completions,
+    &tg_dialect_responses,
+    &tg_dialect_responses_count,
     &tg_dialect_generate,
     &tg_dialect_simple_chat,
 };
