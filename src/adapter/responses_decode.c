@@ -74,6 +74,9 @@ static void on_output(struct doc *x, const struct tg_json *response)
     struct tg_json_iter it = tg_json_iter(tg_json_get(response, TG_STR("output")));
     while (!x->c.err && tg_json_next(&it)) {
         x->c.d->has_calls |= is_call(it.value);
+        if (x->dec->resp.tap && !x->dec->content_seen)
+            x->c.sink->on_event(x->c.sink, &(struct tg_event){.kind = TG_EV_DELTA});
+        x->dec->content_seen = true;
         if (!x->dec->resp.tap)
             tg_responses_item_done(&x->c, (int64_t)it.index, it.value);
     }
