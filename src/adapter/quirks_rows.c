@@ -14,7 +14,21 @@ static const struct tg_rename mistral_names[] = {
     {{NULL, 0}, {NULL, 0}},
 };
 
+static const char *const gemini_hosts[] = {"generativelanguage.googleapis.com", NULL};
+static const char *const deepseek_hosts[] = {"api.deepseek.com", NULL};
+
 const struct tg_quirks tg_quirks_rows[] = {
+    {
+        .name = "gemini",
+        .hosts = gemini_hosts,
+        .native = BIT(THOUGHT),
+    },
+    {
+        .name = "deepseek",
+        .hosts = deepseek_hosts,
+        .native = BIT(REASONING),
+        .reasoning_back = TG_REASONING_BACK_CONTENT,
+    },
     /* console.groq.com/docs/openai, "Currently Unsupported OpenAI Features" */
     {
         .name = "groq",

@@ -97,7 +97,8 @@ static int strip_message(struct tg_arena *a, const struct tg_message *from, stru
         if (p->signature.n) {
             p->signature = TG_STR("");
             p->opaque = TG_OPAQUE_NONE;
-            p->raw = TG_STR(""); /* has it inside */
+            p->raw = TG_STR(""); /* has it inside, as */
+            p->extra.members = TG_STR("");
         }
     }
     return 0;

@@ -43,17 +43,38 @@ void tg_openai_write_usage(const struct tg_usage *u, struct tg_buf *out);
  * "stop". */
 struct tg_str tg_openai_finish(enum tg_finish f);
 /* Body of the message of one collected choice: `"role":…` to the last member, no braces. */
-void tg_openai_write_message(const struct tg_collect_choice *ch, bool legacy_functions,
-                             struct tg_buf *out);
+int tg_openai_write_message(const struct tg_render_info *info, const struct tg_collect_choice *ch,
+                            bool legacy_functions, struct tg_buf *out) TG_WARN_UNUSED;
 
 /* `{"id":…,"choices":[`, the part that every body and chunk begins with. */
 void tg_openai_write_head(const struct tg_render_info *info, struct tg_str id, struct tg_str object,
                           struct tg_buf *out);
 
-/* tg_dialect's rendering of chat completions (openai_chat_render.c). */
+/* A provider's JSON on one line, as a stream's event must be: line breaks in it are but blanks. */
+void tg_openai_write_raw(struct tg_str json, struct tg_buf *out);
+/* One annotation; another format's citation as a url_citation. */
+void tg_openai_write_citation(const struct tg_citation *c, struct tg_buf *out);
+/* `{"type":"image_url","image_url":{"url":"data:…"}}`, OpenRouter's form of an image in an answer.
+ */
+void tg_openai_write_image(struct tg_str mime, struct tg_str data, struct tg_buf *out);
+/* `"extra_content":{"google":{"thought_signature":…}}`. */
+void tg_openai_write_signature(struct tg_str signature, struct tg_buf *out);
+/* `,"name":value` of an EXTRA beside a choice; another format's below extra_content. */
+void tg_openai_write_extra(enum tg_wire_format format, struct tg_str name, struct tg_str value,
+                           struct tg_buf *out);
+/* An EXTRA of this format that stands at the top of the answer. */
+bool tg_openai_is_top_extra(enum tg_wire_format format, struct tg_str name);
+
+/* tg_dialect's rendering of chat completions (openai_chat_render.c, openai_chat_stream.c). */
 struct tg_openai_choice {
     bool role_sent, finished;
-    uint32_t *tool_parts; /* part number of each tool call, by the tool's index */
+    bool reasoning;       /* part `signed_part` is reasoning, entry n_details - 1 */
+    uint32_t n_details;   /* entries of reasoning_details begun */
+    uint32_t signed_part; /* whose opaque state is being gathered */
+    enum tg_opaque_kind opaque;
+    struct tg_str detail_id; /* of the newest entry */
+    struct tg_buf signature; /* the state so far: it comes in pieces, and goes out whole */
+    uint32_t *tool_parts;    /* part number of each tool call, by the tool's index */
     uint32_t n_tools, cap_tools;
 };
 
@@ -65,6 +86,11 @@ struct tg_openai_render {
     bool legacy_functions;
     struct tg_collect collect; /* single answers */
 };
+/* Streams: one event; what stands behind the last choice. */
+int tg_openai_stream_event(struct tg_openai_render *r, const struct tg_render_info *info,
+                           const struct tg_event *ev, struct tg_buf *out) TG_WARN_UNUSED;
+void tg_openai_stream_end(struct tg_openai_render *r, const struct tg_render_info *info,
+                          const struct tg_usage *usage, struct tg_buf *out);
 int tg_openai_chat_begin(void *state, const struct tg_render_info *info);
 int tg_openai_chat_render(void *state, const struct tg_render_info *info, const struct tg_event *ev,
                           struct tg_buf *out);

@@ -90,15 +90,31 @@ static void tool_calls(void **state)
                           "null") CHUNK(0, "", "\"tool_calls\"") "data: [DONE]\n\n");
 }
 
+/* Reasoning goes out twice, and its signature whole, when it is over. */
 static void reasoning_refusal_signature(void **state)
 {
     start(true, false);
     render_part(&r, 0, 0, TG_PART_REASONING, "", "");
     render_delta(&r, 0, 0, TG_DELTA_REASONING, "hm", "");
-    render_delta(&r, 0, 0, TG_DELTA_SIGNATURE, "secret", "");
+    render_event(&r, &(struct tg_event){.kind = TG_EV_DELTA,
+                                        .delta_kind = TG_DELTA_SIGNATURE,
+                                        .opaque = TG_OPAQUE_SIGNED,
+                                        .text = TG_STR_INIT("sec")});
+    render_event(&r, &(struct tg_event){.kind = TG_EV_DELTA,
+                                        .delta_kind = TG_DELTA_SIGNATURE,
+                                        .opaque = TG_OPAQUE_SIGNED,
+                                        .text = TG_STR_INIT("ret")});
+    render_event(&r, &(struct tg_event){.kind = TG_EV_PART_END});
     render_delta(&r, 0, 1, TG_DELTA_REFUSAL, "no", "");
-    assert_str(tg_buf_str(&r.out), ROLE(0) CHUNK(0, "\"reasoning_content\":\"hm\"", "null")
-                                       CHUNK(0, "\"refusal\":\"no\"", "null"));
+    assert_str(tg_buf_str(&r.out),
+               ROLE(0) CHUNK(0,
+                             "\"reasoning_content\":\"hm\",\"reasoning_details\":[{\"type\":"
+                             "\"reasoning.text\",\"text\":\"hm\",\"index\":0}]",
+                             "null")
+                   CHUNK(0,
+                         "\"reasoning_details\":[{\"type\":\"reasoning.text\",\"signature\":"
+                         "\"secret\",\"format\":\"anthropic-claude-v1\",\"index\":0}]",
+                         "null") CHUNK(0, "\"refusal\":\"no\"", "null"));
 }
 
 static void logprobs_as_they_came(void **state)
