@@ -175,6 +175,7 @@ const struct tg_snapshot *tg_cli_load(const struct tg_cli *c, bool quiet)
     struct tg_config_source src = {
         .env = (const char *const *)(uintptr_t)environ,
         .config_file = c->config_file,
+        .text = c->config_text,
         .overrides = c->overrides,
     };
     struct tg_config_report report;

@@ -15,6 +15,7 @@
 
 struct tg_cli {
     const char *config_file;
+    struct tg_str config_text;                 /* in place of a file; {NULL, 0}: a file */
     const char *overrides[TG_CLI_MAX_SET + 1]; /* "server.port=9000", NULL-terminated */
     size_t n_overrides;
     char *owned[TG_CLI_MAX_SET]; /* those that tg_cli_set() made */
@@ -42,8 +43,8 @@ struct tg_command {
     bool config;                         /* takes --config, --set and the server's options too */
     int (*run)(struct tg_cli *c);
 };
-extern const struct tg_command tg_cmd_serve, tg_cmd_mock, tg_cmd_check_config, tg_cmd_chat,
-    tg_cmd_models, tg_cmd_version, tg_cmd_engine;
+extern const struct tg_command tg_cmd_serve, tg_cmd_adapter, tg_cmd_mock, tg_cmd_check_config,
+    tg_cmd_chat, tg_cmd_models, tg_cmd_version, tg_cmd_engine;
 
 /* Parses argv behind the command's name. 0, or an exit code after a message. */
 int tg_cli_parse(const struct tg_command *cmd, int argc, char **argv, struct tg_cli *out);
@@ -53,6 +54,8 @@ void tg_cli_help(const struct tg_command *cmd);
 /* Loads the configuration and prints warnings and errors on stderr. NULL: it is invalid. `quiet`
  * keeps warnings to itself. */
 const struct tg_snapshot *tg_cli_load(const struct tg_cli *c, bool quiet);
+/* Loads the configuration and serves it until it is told to stop; an exit code. */
+int tg_cli_serve(struct tg_cli *c);
 /* "key=value" for the configuration, as by --set. */
 int tg_cli_set(struct tg_cli *c, const char *key, const char *value);
 

@@ -147,18 +147,23 @@ static int serve(struct tg_cli *c, const struct tg_snapshot *s)
     return 0;
 }
 
-static int run(struct tg_cli *c)
+int tg_cli_serve(struct tg_cli *c)
 {
-    if (c->n_words) {
-        (void)fprintf(stderr, "tollgate serve: unexpected '%s'\n", c->words[0]);
-        return TG_EXIT_USAGE;
-    }
     const struct tg_snapshot *s = tg_cli_load(c, false);
     if (!s)
         return TG_EXIT_USAGE;
     int rc = serve(c, s);
     tg_snapshot_unref(s);
     return rc;
+}
+
+static int run(struct tg_cli *c)
+{
+    if (c->n_words) {
+        (void)fprintf(stderr, "tollgate serve: unexpected '%s'\n", c->words[0]);
+        return TG_EXIT_USAGE;
+    }
+    return tg_cli_serve(c);
 }
 
 const struct tg_command tg_cmd_serve = {

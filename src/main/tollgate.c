@@ -5,8 +5,8 @@
 #include "main/cli.h"
 
 static const struct tg_command *const commands[] = {
-    &tg_cmd_serve, &tg_cmd_chat,    &tg_cmd_models, &tg_cmd_check_config,
-    &tg_cmd_mock,  &tg_cmd_version, &tg_cmd_engine,
+    &tg_cmd_serve,   &tg_cmd_chat, &tg_cmd_models,  &tg_cmd_check_config,
+    &tg_cmd_adapter, &tg_cmd_mock, &tg_cmd_version, &tg_cmd_engine,
 };
 
 static void help(void)

@@ -24,7 +24,7 @@ describe('help and version', () => {
     const { code, stdout } = await run(['--help']);
     assert.equal(code, 0);
     const names = [...stdout.matchAll(/^ {2}([a-z-]+) {2,}\S/gm)].map((m) => m[1]);
-    assert.deepEqual(names, ['serve', 'chat', 'models', 'check-config', 'mock', 'version']);
+    assert.deepEqual(names, ['serve', 'chat', 'models', 'check-config', 'adapter', 'mock', 'version']);
     for (const name of names) {
       for (const flag of ['--help', '-h']) {
         const help = await run([name, flag]);

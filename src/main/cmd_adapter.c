@@ -1,0 +1,83 @@
+/* `tollgate adapter`: one backend alone, over the same interface as the gateway, so that a gateway
+ * on another host can have it as an `openai_compatible` one. It is `serve` with a configuration
+ * made of the command line. */
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "main/cli.h"
+
+/* A value as YAML's double-quoted form, which JSON strings are. */
+static void add_member(struct tg_buf *b, const char *key, const char *value)
+{
+    if (!value)
+        return;
+    tg_buf_printf(b, "    %s: ", key);
+    tg_buf_json_str(b, tg_str_c(value));
+    tg_buf_char(b, '\n');
+}
+
+/* A local model has a file and one name; providers take every name as it is. */
+static void make_config(const struct tg_cli *c, struct tg_buf *b)
+{
+    const char *kind = c->words[0];
+    bool local = strcmp(kind, "local") == 0;
+    tg_buf_lit(b, "engine: {builtin: false}\nstore: {path: memory}\nmodels:\n  ");
+    tg_buf_json_str(b, local ? TG_STR("local") : TG_STR("*"));
+    tg_buf_lit(b, ":\n");
+    add_member(b, "backend_type", kind);
+    add_member(b, "base_url", c->url);
+    add_member(b, "model_name", c->model ? c->model : local ? "builtin" : NULL);
+}
+
+static int run(struct tg_cli *c)
+{
+    if (c->n_words != 1) {
+        (void)fprintf(stderr, "tollgate adapter: %s (see tollgate adapter --help)\n",
+                      c->n_words ? "one backend at a time" : "name a backend");
+        return TG_EXIT_USAGE;
+    }
+    struct tg_buf config;
+    tg_buf_init(&config, 64 * 1024);
+    make_config(c, &config);
+    c->config_text = tg_buf_str(&config);
+    int rc = TG_EXIT_FAILED;
+    if (tg_buf_ok(&config))
+        rc = tg_cli_serve(c);
+    else
+        (void)fprintf(stderr, "tollgate adapter: out of memory\n");
+    tg_buf_fini(&config);
+    return rc;
+}
+
+static int set_url(struct tg_cli *c, const char *v)
+{
+    c->url = v;
+    return 0;
+}
+
+static int set_model(struct tg_cli *c, const char *v)
+{
+    c->model = v;
+    return 0;
+}
+
+static const struct tg_cli_option options[] = {
+    {"--base-url", "URL", "where the provider's API begins (default: the provider's own)", set_url},
+    {"--model-name", "NAME", "the provider's model for every name; local: a GGUF file", set_model},
+    {NULL, NULL, NULL, NULL},
+};
+
+const struct tg_command tg_cmd_adapter = {
+    .name = "adapter",
+    .usage = "BACKEND [--base-url URL] [options]",
+    .summary = "serve one backend alone",
+    .details =
+        "Serves one backend (openai, openai_compatible, anthropic, gemini, huggingface,\n"
+        "azure_openai, bedrock, vertex, cohere, ollama, local, mock) over the same endpoints as\n"
+        "the gateway, for a gateway on another host that has it as an openai_compatible one.\n"
+        "The credential comes from the provider's own environment variable; more is set with\n"
+        "--set 'models.*.region=eu-west-1'.",
+    .options = options,
+    .config = true,
+    .run = run,
+};
