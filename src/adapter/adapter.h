@@ -138,6 +138,9 @@ bool tg_quirks_stream_usage(const struct tg_quirks *q);
 /* tg_features_with() for an adapter's row as it is at that provider. */
 uint64_t tg_quirks_with(uint64_t used, const uint8_t *row, const struct tg_quirks *q,
                         enum tg_fidelity fate);
+extern const struct tg_adapter tg_adapter_gemini;        /* Google's Gemini API */
+extern const struct tg_adapter tg_adapter_vertex;        /* Gemini on Vertex AI */
+extern const struct tg_adapter tg_adapter_vertex_claude; /* Claude on Vertex AI */
 
 /* Shared by classify functions: Retry-After (seconds or date; bounded to 3,600 s; garbage: -1). */
 int64_t tg_adapter_retry_after_ms(const struct tg_http_head *head, int64_t now_wall_us);

@@ -29,18 +29,16 @@ static int open_embed(struct tg_arena *a, const struct tg_http_head *head, struc
     return 0;
 }
 
-/* The text of a content that is nothing but text; raw is the text as a JSON string, else the whole
- * content. */
+/* The text of a content that is nothing but text; raw is the whole content. */
 static int read_input(const struct tg_gemini_in *in, const struct tg_json *content,
                       struct tg_str *out_text, struct tg_str *out_raw)
 {
     const struct tg_json *parts = tg_json_get(content, TG_STR("parts"));
-    struct tg_buf text, raw;
+    struct tg_buf text;
+    struct tg_json_iter it = tg_json_iter(parts);
     *out_text = TG_STR("");
     *out_raw = tg_json_raw(in->doc, content);
-    struct tg_json_iter it = tg_json_iter(parts);
     tg_buf_init(&text, SIZE_MAX / 4);
-    tg_buf_init(&raw, SIZE_MAX / 4);
     bool plain = tg_json_count(parts) > 0;
     while (plain && tg_json_next(&it)) {
         struct tg_str s = tg_json_get_str(it.value, TG_STR("text"));
@@ -48,16 +46,14 @@ static int read_input(const struct tg_gemini_in *in, const struct tg_json *conte
         tg_buf_str_add(&text, s);
     }
     int rc = 0;
-    if (plain) {
-        tg_buf_json_str(&raw, tg_buf_str(&text));
-        bool ok = tg_buf_ok(&text) && tg_buf_ok(&raw);
-        *out_text = ok ? tg_arena_dup(in->a, tg_buf_str(&text)) : *out_text;
-        *out_raw = ok ? tg_arena_dup(in->a, tg_buf_str(&raw)) : *out_raw;
-        if (!ok || !out_text->p || !out_raw->p)
-            rc = tg_gemini_no_memory(in);
+    if (plain && text.n) {
+        *out_text =
+            tg_buf_ok(&text) ? tg_arena_dup(in->a, tg_buf_str(&text)) : (struct tg_str){NULL, 0};
+        rc = out_text->p ? 0 : tg_gemini_no_memory(in);
+    } else if (plain) {
+        *out_raw = TG_STR("\"\""); /* a text that is empty */
     }
     tg_buf_fini(&text);
-    tg_buf_fini(&raw);
     return rc;
 }
 

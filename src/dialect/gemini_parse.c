@@ -250,7 +250,8 @@ static bool role_of(struct tg_str s, enum tg_role *out)
     return false;
 }
 
-/* One message of parts[from..to). */
+/* The first message of each content has the content's role among its extra members: so contents
+ * that were split, and only those, go together again for a provider of the same format. */
 static void add_message(struct messages *m, enum tg_role role, struct tg_part *parts, size_t n)
 {
     struct tg_message *to = &m->list[m->n++];
@@ -261,7 +262,7 @@ static void add_message(struct messages *m, enum tg_role role, struct tg_part *p
 
 static void split_content(struct messages *m, enum tg_role role, struct tg_part *parts, size_t n)
 {
-    size_t from = 0;
+    size_t from = 0, first = m->n;
     for (size_t i = 0; i < n && role == TG_ROLE_USER; i++) {
         if (parts[i].kind != TG_PART_TOOL_RESULT)
             continue;
@@ -272,6 +273,8 @@ static void split_content(struct messages *m, enum tg_role role, struct tg_part 
     }
     if (from < n || n == 0)
         add_message(m, role, parts + from, n - from);
+    m->list[first].extra.members =
+        role == TG_ROLE_ASSISTANT ? TG_STR("\"role\":\"model\"") : TG_STR("\"role\":\"user\"");
 }
 
 static int read_parts(const struct tg_gemini_in *in, const struct tg_json *content,

@@ -117,7 +117,7 @@ static void open_response(struct tg_gemini_render *r, struct tg_buf *out)
     if (!r->array)
         tg_buf_lit(out, "data: ");
     else
-        tg_buf_str_add(out, r->begun ? TG_STR(",\r\n") : TG_STR("["));
+        tg_buf_str_add(out, r->begun ? TG_STR(",\n") : TG_STR("["));
     r->begun = true;
 }
 
@@ -125,7 +125,7 @@ static void close_response(struct tg_gemini_render *r, struct tg_buf *out)
 {
     tg_buf_str_add(out, r->tail);
     if (!r->array)
-        tg_buf_lit(out, "\r\n\r\n");
+        tg_buf_lit(out, "\n\n");
 }
 
 static void open_part(struct tg_gemini_render *r, struct tg_buf *out)

@@ -340,5 +340,5 @@ void tg_gemini_fail(const struct tg_fail *fail, struct tg_str request_id, bool i
                       (long long)(fail->retry_after_ms % 1000));
     tg_buf_lit(out, "]}}");
     if (in_stream)
-        tg_buf_lit(out, "\r\n\r\n");
+        tg_buf_lit(out, "\n\n");
 }

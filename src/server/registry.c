@@ -34,6 +34,9 @@ static const struct tg_adapter *const openai[] = {&tg_adapter_openai, NULL};
 static const struct tg_adapter *const anthropic[] = {&tg_adapter_anthropic, NULL};
 
 static const struct tg_adapter *const ollama[] = {&tg_adapter_ollama, NULL};
+static const struct tg_adapter *const gemini[] = {&tg_adapter_gemini, NULL};
+static const struct tg_adapter *const vertex[] = {&tg_adapter_vertex, &tg_adapter_vertex_claude,
+                                                  NULL};
 
 void tg_server_install_backends(struct tg_runtime *rt)
 {
@@ -46,6 +49,8 @@ void tg_server_install_backends(struct tg_runtime *rt)
         {TG_BACKEND_OPENAI_COMPATIBLE, &tg_backend_http_ops, openai},
         {TG_BACKEND_ANTHROPIC, &tg_backend_http_ops, anthropic},
         {TG_BACKEND_OLLAMA, &tg_backend_http_ops, ollama},
+        {TG_BACKEND_GEMINI, &tg_backend_http_ops, gemini},
+        {TG_BACKEND_VERTEX, &tg_backend_http_ops, vertex},
         {TG_BACKEND_MOCK, &tg_backend_mock_ops, NULL},
     };
     for (size_t i = 0; i < TG_ARRAY_LEN(table); i++)

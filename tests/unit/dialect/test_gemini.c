@@ -113,16 +113,17 @@ static void what_open_refuses(void **state)
 
 static void roles_and_system(void **state)
 {
-    assert_is(meaning("{\"system_instruction\":{\"parts\":[{\"text\":\"be\"}]},\"contents\":["
-                      "{\"role\":\"user\",\"parts\":[{\"text\":\"hi\"}]},"
-                      "{\"role\":\"model\",\"parts\":[{\"text\":\"ho\"}]},{\"parts\":{\"text\":"
-                      "\"one\"}}],\"safetySettings\":[],\"cachedContent\":\"c/1\"}"),
-              TG_STR("request include_usage\n"
-                     "system\n  text text=\"be\" raw={\"text\":\"be\"}\n"
-                     "user\n  text text=\"hi\" raw={\"text\":\"hi\"}\n"
-                     "assistant\n  text text=\"ho\" raw={\"text\":\"ho\"}\n"
-                     "user\n  text text=\"one\" raw={\"text\":\"one\"}\n"
-                     "extra members=\"safetySettings\":[],\"cachedContent\":\"c/1\"\n"));
+    assert_is(
+        meaning("{\"system_instruction\":{\"parts\":[{\"text\":\"be\"}]},\"contents\":["
+                "{\"role\":\"user\",\"parts\":[{\"text\":\"hi\"}]},"
+                "{\"role\":\"model\",\"parts\":[{\"text\":\"ho\"}]},{\"parts\":{\"text\":"
+                "\"one\"}}],\"safetySettings\":[],\"cachedContent\":\"c/1\"}"),
+        TG_STR("request include_usage\n"
+               "system\n  text text=\"be\" raw={\"text\":\"be\"}\n"
+               "user extra=\"role\":\"user\"\n  text text=\"hi\" raw={\"text\":\"hi\"}\n"
+               "assistant extra=\"role\":\"model\"\n  text text=\"ho\" raw={\"text\":\"ho\"}\n"
+               "user extra=\"role\":\"user\"\n  text text=\"one\" raw={\"text\":\"one\"}\n"
+               "extra members=\"safetySettings\":[],\"cachedContent\":\"c/1\"\n"));
     assert_is(meaning("{\"contents\":[{\"role\":\"owner\"}]}"), TG_STR("contents[0]"));
     assert_is(meaning("{\"contents\":[{\"parts\":[{\"text\":1}]}]}"),
               TG_STR("contents[0].parts[0]"));
@@ -357,14 +358,13 @@ static void a_stream_of_events(void **state)
         render_end(&r),
         TG_STR(
             "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"hm\",\"thought\":true}],"
-            "\"role\":\"model\"},\"index\":0}]" TAIL "\r\n\r\n"
+            "\"role\":\"model\"},\"index\":0}]" TAIL "\n\n"
             "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\\\"b\"}],"
-            "\"role\":\"model\"},\"index\":0}]" TAIL "\r\n\r\n"
+            "\"role\":\"model\"},\"index\":0}]" TAIL "\n\n"
             "data: {\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"id\":\"c1\","
             "\"name\":\"f\",\"args\":{\"x\": 1.0}},\"thoughtSignature\":\"Qw==\"}],\"role\":"
-            "\"model\"},\"index\":0}]" TAIL "\r\n\r\n"
-            "data: {\"candidates\":[{\"finishReason\":\"STOP\",\"index\":0}]" USAGE TAIL
-            "\r\n\r\n"));
+            "\"model\"},\"index\":0}]" TAIL "\n\n"
+            "data: {\"candidates\":[{\"finishReason\":\"STOP\",\"index\":0}]" USAGE TAIL "\n\n"));
     assert_int_equal(r.rc, 0);
     render_fini(&r);
 }
@@ -547,7 +547,7 @@ static void errors_in_google_s_shape(void **state)
     tg_dialect_gemini.render_fail(&fail, TG_STR("r"), true, &b);
     assert_contains(tg_buf_str(&b), "data: {\"error\":{\"code\":429,");
     assert_contains(tg_buf_str(&b), "\"status\":\"RESOURCE_EXHAUSTED\"");
-    assert_contains(tg_buf_str(&b), "\"retryDelay\":\"34.400s\"}]}}\r\n\r\n");
+    assert_contains(tg_buf_str(&b), "\"retryDelay\":\"34.400s\"}]}}\n\n");
     tg_buf_fini(&b);
 }
 
@@ -581,7 +581,7 @@ static void embedding(void **state)
     assert_int_equal(tg_dialect_gemini_embed.parse(&arena, &call, &req, &fail), 0);
     assert_int_equal(req.inputs.n, 2);
     assert_is(req.inputs.texts[0], TG_STR("a\n"));
-    assert_is(req.inputs.raw[0], TG_STR("\"a\\n\""));
+    assert_is(req.inputs.raw[0], TG_STR("{\"parts\":[{\"text\":\"a\"},{\"text\":\"\\n\"}]}"));
     assert_is(req.inputs.texts[1], TG_STR(""));
     assert_is(req.inputs.raw[1], TG_STR("{\"parts\":[{\"inlineData\":{}}]}"));
     assert_int_equal(req.inputs.dimensions, 3);
