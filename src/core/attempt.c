@@ -44,6 +44,7 @@ struct tg_attempt {
     bool counted;         /* in the target's in_flight */
     bool terminal;        /* END or ERROR went by */
     bool paused;
+    bool renewed;         /* see tg_attempt_set_renewed() */
     struct tg_fail *fail; /* made on first use */
     struct tg_usage usage;
     struct tg_attempt_times times;
@@ -378,6 +379,14 @@ void tg_attempt_wake(struct tg_attempt *a)
 struct tg_task *tg_attempt_task(struct tg_attempt *a)
 {
     return &a->task;
+}
+void tg_attempt_set_renewed(struct tg_attempt *a)
+{
+    a->renewed = true;
+}
+bool tg_attempt_renewed(const struct tg_attempt *a)
+{
+    return a->renewed;
 }
 void tg_attempt_set_error_body(struct tg_attempt *a, struct tg_str body)
 {

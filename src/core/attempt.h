@@ -110,6 +110,9 @@ void tg_attempt_wake(struct tg_attempt *a);
 struct tg_task *tg_attempt_task(struct tg_attempt *a); /* to hand to streams and calls as owner */
 void tg_attempt_to(struct tg_attempt *a,
                    enum tg_attempt_state s); /* from start() and step() only */
+/* The provider refused the credential, and there is another one now. */
+void tg_attempt_set_renewed(struct tg_attempt *a);
+bool tg_attempt_renewed(const struct tg_attempt *a);
 void tg_attempt_set_error_body(struct tg_attempt *a, struct tg_str body);
 void tg_attempt_set_response_head(struct tg_attempt *a, const struct tg_http_head *head);
 /* Unique in the process for as long as it runs: worker, sequence. For messages to other threads. */

@@ -8,7 +8,9 @@
 #include "base/secret.h"
 #include "chat/fidelity.h"
 #include "core/attempt.h"
+#include "core/credential.h"
 #include "core/runtime.h"
+#include "core/sign.h"
 #include "policy/route.h"
 #include "wire/h1.h"
 
@@ -16,6 +18,14 @@
 #define MAX_ERROR_BYTES (256u << 10) /* of a non-2xx body */
 #define MAX_HEAD_BYTES  (64u << 10)
 #define HEAD_BYTES      512 /* what most heads need */
+
+/* An attempt at a target whose credential is renewed: made when it first has to wait. */
+struct patience {
+    struct tg_loop *loop;
+    struct tg_credential_waiter waiter;
+    struct tg_timer timer; /* bounds the wait for a first credential */
+    bool ended;
+};
 
 struct http_state {
     struct tg_http_call *call;
@@ -25,6 +35,10 @@ struct http_state {
     bool decoding;       /* adapter->begin was called: fini is owed */
     bool is_error;
     bool hide_usage;
+    bool is_signed;
+    bool refused;              /* a 401 is held back until the credential is renewed, or not */
+    struct patience *patience; /* NULL: the credential is a fixed one */
+    uint64_t generation;       /* of the credential that the request was made with */
 };
 
 /* Client headers that go on to the provider: tracing, and those that the adapter names; nothing
@@ -45,17 +59,8 @@ static int put(struct tg_buf *b, struct tg_str name, struct tg_str value)
 
 static int put_host(struct tg_buf *b, const struct tg_config_url *u)
 {
-    bool has_port = u->port != (u->https ? 443 : 80);
     (void)tg_buf_lit(b, "Host: "); /* the buffer is tested once, at the end */
-    if (u->host_is_ipv6)
-        (void)tg_buf_char(b, '[');
-    (void)tg_buf_str_add(b, u->host);
-    if (u->host_is_ipv6)
-        (void)tg_buf_char(b, ']');
-    if (has_port) {
-        (void)tg_buf_char(b, ':');
-        (void)tg_buf_u64(b, u->port);
-    }
+    tg_put_authority(b, u);
     return tg_buf_lit(b, "\r\n");
 }
 
@@ -71,8 +76,16 @@ static int put_client_headers(struct tg_buf *b, const struct tg_adapter *ad,
     return rc;
 }
 
+static size_t iov_bytes(const struct iovec *iov, int n)
+{
+    size_t total = 0;
+    for (int i = 0; i < n; i++)
+        total += iov[i].iov_len;
+    return total;
+}
+
 static int write_head(struct tg_buf *b, struct tg_attempt *a, const struct tg_adapter_request *req,
-                      size_t body_bytes)
+                      const struct tg_credential_value *v, const struct iovec *body, int n_body)
 {
     const struct tg_target *t = tg_attempt_target(a);
     int rc = tg_h1_write_request_line(b, req->method, req->path);
@@ -84,11 +97,13 @@ static int write_head(struct tg_buf *b, struct tg_attempt *a, const struct tg_ad
         rc = put(b, t->headers[i].name, tg_secret_reveal(t->headers[i].value));
     if (rc == 0)
         rc = put_client_headers(b, tg_attempt_adapter(a), tg_attempt_job(a));
+    if (rc == 0 && req->aws_service)
+        rc = tg_sign_aws(b, t, req, v, body, (size_t)n_body, tg_attempt_fail(a));
     if (rc < 0)
         return rc;
     (void)tg_buf_lit(b, "User-Agent: tollgate/" TG_VERSION
                         "\r\nAccept-Encoding: identity\r\nContent-Length: ");
-    (void)tg_buf_u64(b, body_bytes);
+    (void)tg_buf_u64(b, iov_bytes(body, n_body));
     (void)tg_buf_lit(b, "\r\n\r\n");
     return tg_buf_ok(b) ? 0 : TG_E_NOMEM;
 }
@@ -195,14 +210,6 @@ static int open_call(struct tg_attempt *a, struct http_state *st, const struct i
     return tg_http_call_start(origin, &o, tg_attempt_task(a), &st->call);
 }
 
-static size_t iov_bytes(const struct iovec *iov, int n)
-{
-    size_t total = 0;
-    for (int i = 0; i < n; i++)
-        total += iov[i].iov_len;
-    return total;
-}
-
 const struct tg_quirks *tg_target_quirks(const struct tg_target *t)
 {
     if (t->kind != TG_BACKEND_OPENAI_COMPATIBLE)
@@ -210,15 +217,15 @@ const struct tg_quirks *tg_target_quirks(const struct tg_target *t)
     return tg_quirks_find(t->provider.provider, t->url.host);
 }
 
-static int start(struct tg_attempt *a)
+/* Makes the request and sends it, now that there is a credential. */
+static int launch(struct tg_attempt *a, struct http_state *st, const struct tg_credential_value *v)
 {
-    struct http_state *st = tg_attempt_state_mem(a);
     const struct tg_target *t = tg_attempt_target(a);
     const struct tg_quirks *quirks = tg_target_quirks(t);
     struct tg_adapter_target at = {
         .model = tg_route_upstream_name(t, tg_attempt_job(a)->model),
         .base_path = t->url.path,
-        .credential = t->api_key ? tg_secret_reveal(t->api_key) : TG_STR(""),
+        .credential = v->key,
         .api_version = t->provider.api_version,
         .region = t->provider.region,
         .project = t->provider.project,
@@ -227,16 +234,16 @@ static int start(struct tg_attempt *a)
     };
     struct tg_adapter_request req = {.method = TG_HTTP_POST};
     TG_UNINITIALIZED struct iovec iov[MAX_IOV];
-    tg_buf_init(&st->head, MAX_HEAD_BYTES);
-    tg_buf_init(&st->error, MAX_ERROR_BYTES);
     int n = make_body(a, st, &at, &req, iov);
     if (n < 0)
         return n;
     int rc = tg_buf_reserve(&st->head, HEAD_BYTES);
     if (rc == 0)
-        rc = write_head(&st->head, a, &req, iov_bytes(iov + 1, n - 1));
+        rc = write_head(&st->head, a, &req, v, iov + 1, n - 1);
     if (rc < 0)
         return rc;
+    st->is_signed = req.aws_service != NULL;
+    st->generation = v->generation;
     iov[0] = (struct iovec){st->head.p, st->head.n};
     rc = begin_decoding(a, st);
     if (rc == 0)
@@ -244,6 +251,59 @@ static int start(struct tg_attempt *a)
     if (rc == 0)
         tg_attempt_to(a, TG_ATTEMPT_CONNECT);
     return rc;
+}
+
+static void on_patience(struct tg_timer *t)
+{
+    struct patience *p = tg_container_of(t, struct patience, timer);
+    p->ended = true;
+    tg_loop_wake(p->loop, p->waiter.task);
+}
+
+static struct patience *patience_new(struct tg_attempt *a)
+{
+    struct patience *p = tg_arena_new(tg_attempt_arena(a), struct patience);
+    if (!p)
+        return NULL;
+    p->loop = tg_attempt_job(a)->rt->loop;
+    tg_credential_waiter_init(&p->waiter, tg_attempt_task(a));
+    tg_timer_init(&p->timer, on_patience);
+    return p;
+}
+
+/* Sends the request as soon as the target has a credential. */
+static int begin(struct tg_attempt *a, struct http_state *st)
+{
+    const struct tg_attempt_job *job = tg_attempt_job(a);
+    const struct tg_target *t = tg_attempt_target(a);
+    struct patience *p = st->patience;
+    struct tg_credential_value v;
+    if (p && p->ended)
+        return tg_fail_set(tg_attempt_fail(a), TG_E_UPSTREAM_TIMEOUT,
+                           "there was no credential for %.*s within %u ms", TG_STR_ARG(t->name),
+                           t->upstream.connect_timeout_ms);
+    int rc = tg_credential_get(job->rt, job->epoch, job->target, p ? &p->waiter : NULL, &v,
+                               tg_attempt_fail(a));
+    if (rc == 0 && !tg_timer_active(&p->timer))
+        tg_timer_start(p->loop, &p->timer, t->upstream.connect_timeout_ms);
+    if (rc <= 0)
+        return rc;
+    if (p)
+        tg_timer_stop(p->loop, &p->timer);
+    return launch(a, st, &v);
+}
+
+static int start(struct tg_attempt *a)
+{
+    struct http_state *st = tg_attempt_state_mem(a);
+    tg_buf_init(&st->head, MAX_HEAD_BYTES);
+    tg_buf_init(&st->error, MAX_ERROR_BYTES);
+    if (!tg_credential_is_fixed(tg_attempt_target(a))) {
+        st->patience = patience_new(a);
+        if (!st->patience)
+            return TG_E_NOMEM;
+    }
+    return begin(a, st);
 }
 
 /* ---- the answer ---- */
@@ -273,6 +333,28 @@ static int on_body(struct tg_attempt *a, struct http_state *st, struct tg_str by
     return tg_buf_add(&st->error, bytes.p, bytes.n);
 }
 
+/* The provider's word against a credential. A renewable one gets another chance before the failure
+ * is told: true while that is awaited. AWS says 403 of keys that have expired. */
+static bool refused(struct tg_attempt *a, struct http_state *st)
+{
+    const struct tg_attempt_job *job = tg_attempt_job(a);
+    int status = tg_attempt_response_head(a)->status;
+    if (!st->patience || (status != 401 && !(status == 403 && st->is_signed)))
+        return false;
+    int rc = tg_credential_refused(job->rt, job->epoch, job->target, st->generation,
+                                   &st->patience->waiter);
+    if (rc > 0)
+        tg_attempt_set_renewed(a);
+    st->refused = rc == 0;
+    return st->refused;
+}
+
+static int failure_code(struct tg_attempt *a)
+{
+    int err = tg_attempt_fail(a)->err;
+    return err ? err : TG_E_UPSTREAM_ERROR;
+}
+
 static int on_error_answer(struct tg_attempt *a, struct http_state *st)
 {
     struct tg_fail *f = tg_attempt_fail(a);
@@ -281,7 +363,7 @@ static int on_error_answer(struct tg_attempt *a, struct http_state *st)
     if (ad->classify(tg_attempt_arena(a), tg_attempt_response_head(a), body, f))
         tg_attempt_set_error_body(a, body);
     f->source = TG_FAIL_PROVIDER;
-    return f->err ? f->err : TG_E_UPSTREAM_ERROR;
+    return refused(a, st) ? TG_BACKEND_WAITING : failure_code(a);
 }
 
 static int on_end(struct tg_attempt *a, struct http_state *st)
@@ -327,6 +409,10 @@ static int step(struct tg_attempt *a)
 {
     struct http_state *st = tg_attempt_state_mem(a);
     struct tg_http_call_event ev;
+    if (st->refused) /* its failure is kept since then */
+        return refused(a, st) ? TG_BACKEND_WAITING : failure_code(a);
+    if (!st->call)
+        return begin(a, st);
     for (;;) {
         int rc = tg_http_call_next(st->call, &ev, tg_attempt_fail(a));
         if (rc == 0)
@@ -334,7 +420,7 @@ static int step(struct tg_attempt *a)
         if (rc < 0)
             return on_broken(a, st, rc);
         rc = on_call_event(a, st, &ev);
-        if (rc != TG_BACKEND_WAITING)
+        if (rc != TG_BACKEND_WAITING || st->refused)
             return rc;
     }
 }
@@ -342,12 +428,17 @@ static int step(struct tg_attempt *a)
 static void pause_call(struct tg_attempt *a, bool paused)
 {
     struct http_state *st = tg_attempt_state_mem(a);
-    tg_http_call_pause(st->call, paused);
+    if (st->call)
+        tg_http_call_pause(st->call, paused);
 }
 
 static void stop(struct tg_attempt *a)
 {
     struct http_state *st = tg_attempt_state_mem(a);
+    if (st->patience) {
+        tg_credential_waiter_cancel(&st->patience->waiter);
+        tg_timer_stop(st->patience->loop, &st->patience->timer);
+    }
     if (st->call)
         tg_http_call_free(st->call);
     st->call = NULL;

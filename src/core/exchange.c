@@ -362,10 +362,11 @@ static void count_retry(struct tg_exchange *x, enum tg_retry_action action)
     tg_metrics_add(x->rt->metrics, TG_METRIC_RETRIES, &kind, 1, 1);
 }
 
-/* Once more at the same target, without the opaque state that it refused. */
-static enum step_result retry_stripped(struct tg_exchange *x)
+/* Once more at the same target: without the opaque state that it refused, or with a new credential.
+ */
+static enum step_result retry_once(struct tg_exchange *x, bool *once)
 {
-    x->ask.stripped = true;
+    *once = true;
     count_retry(x, TG_RETRY_SAME);
     tg_attempt_free(x->attempt);
     x->attempt = NULL;
@@ -376,7 +377,9 @@ static enum step_result attempt_failed(struct tg_exchange *x, const struct tg_fa
 {
     tg_timer_stop(x->rt->loop, &x->timer);
     if (x->out.state <= TG_OUTPUT_OPENED && tg_opaque_was_refused(x, f))
-        return retry_stripped(x);
+        return retry_once(x, &x->ask.stripped);
+    if (x->out.state <= TG_OUTPUT_OPENED && !x->ask.renewed && tg_attempt_renewed(x->attempt))
+        return retry_once(x, &x->ask.renewed);
     struct tg_retry_decision d = decide(x, f);
     if (d.action == TG_RETRY_GIVE_UP)
         return fail_from(x, f, f->err); /* the attempt stays: its answer may be passed on */

@@ -13,26 +13,28 @@
 #include "base/str.h"
 
 /* X(id, name, type, labels in order separated by ',', help) */
-#define TG_METRIC_FAMILIES(X)                                                                \
-    X(REQUESTS, "llm_gateway_requests_total", COUNTER, "status,endpoint,model",              \
-      "Finished requests by HTTP status.")                                                   \
-    X(REQUEST_DURATION, "llm_gateway_request_duration_seconds", HISTOGRAM, "endpoint",       \
-      "Time from a request's head to its answer's last byte.")                               \
-    X(TOKENS_GENERATED, "llm_gateway_tokens_generated_total", COUNTER, "model",              \
-      "Output tokens, reasoning included.")                                                  \
-    X(TOKENS, "llm_gateway_tokens_total", COUNTER, "model,kind", "Tokens by disjoint kind.") \
-    X(GENERATION_DURATION, "llm_gateway_generation_duration_seconds", HISTOGRAM, "model",    \
-      "Time an attempt spent generating.")                                                   \
-    X(TTFT, "llm_gateway_time_to_first_token_seconds", HISTOGRAM, "model",                   \
-      "Time from a request's head to its first token.")                                      \
-    X(UPSTREAM_ERRORS, "llm_gateway_upstream_errors_total", COUNTER, "target,code",          \
-      "Failed attempts by error code.")                                                      \
-    X(ATTEMPTS, "llm_gateway_attempts_total", COUNTER, "target", "Attempts started.")        \
-    X(RETRIES, "llm_gateway_retries_total", COUNTER, "kind",                                 \
-      "Further attempts: same target or next.")                                              \
-    X(CLIENT_GONE, "llm_gateway_client_disconnects_total", COUNTER, "endpoint",              \
-      "Requests whose client left before the end.")                                          \
-    X(USAGE_ABSENT, "llm_gateway_usage_absent_total", COUNTER, "target",                     \
+#define TG_METRIC_FAMILIES(X)                                                                 \
+    X(REQUESTS, "llm_gateway_requests_total", COUNTER, "status,endpoint,model",               \
+      "Finished requests by HTTP status.")                                                    \
+    X(REQUEST_DURATION, "llm_gateway_request_duration_seconds", HISTOGRAM, "endpoint",        \
+      "Time from a request's head to its answer's last byte.")                                \
+    X(TOKENS_GENERATED, "llm_gateway_tokens_generated_total", COUNTER, "model",               \
+      "Output tokens, reasoning included.")                                                   \
+    X(TOKENS, "llm_gateway_tokens_total", COUNTER, "model,kind", "Tokens by disjoint kind.")  \
+    X(GENERATION_DURATION, "llm_gateway_generation_duration_seconds", HISTOGRAM, "model",     \
+      "Time an attempt spent generating.")                                                    \
+    X(TTFT, "llm_gateway_time_to_first_token_seconds", HISTOGRAM, "model",                    \
+      "Time from a request's head to its first token.")                                       \
+    X(UPSTREAM_ERRORS, "llm_gateway_upstream_errors_total", COUNTER, "target,code",           \
+      "Failed attempts by error code.")                                                       \
+    X(ATTEMPTS, "llm_gateway_attempts_total", COUNTER, "target", "Attempts started.")         \
+    X(RETRIES, "llm_gateway_retries_total", COUNTER, "kind",                                  \
+      "Further attempts: same target or next.")                                               \
+    X(CLIENT_GONE, "llm_gateway_client_disconnects_total", COUNTER, "endpoint",               \
+      "Requests whose client left before the end.")                                           \
+    X(CREDENTIAL_RENEWALS, "llm_gateway_credential_renewals_total", COUNTER, "target,result", \
+      "Renewals of a target's credential: ok, failed.")                                       \
+    X(USAGE_ABSENT, "llm_gateway_usage_absent_total", COUNTER, "target",                      \
       "Answers without token usage.")
 
 enum tg_metric_type { TG_METRIC_COUNTER, TG_METRIC_GAUGE, TG_METRIC_HISTOGRAM };

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/err.h"
 #include "base/secret.h"
+#include "core/credential.h"
 #include "core/exchange_priv.h"
 #include "io/tls.h"
 #include "policy/route.h"
@@ -69,6 +70,8 @@ void tg_epoch_unref(struct tg_runtime *rt TG_UNUSED, struct tg_epoch *e)
 {
     if (!e || --e->refs)
         return;
+    for (size_t i = 0; i < e->snapshot->n_targets; i++)
+        tg_credential_unref(e->targets[i].credential);
     tg_snapshot_unref(e->snapshot);
     tg_free(e->open_breakers);
     tg_free(e->targets);
@@ -96,6 +99,8 @@ int tg_runtime_reload(struct tg_runtime *rt, const struct tg_snapshot *s)
         return TG_E_NOMEM;
     if (rt->epoch)
         carry_breakers(rt->epoch, e);
+    if (rt->epoch)
+        tg_credential_carry(rt->epoch, e);
     tg_epoch_unref(rt, rt->epoch);
     rt->epoch = e;
     uint32_t workers = s->settings.server.workers ? s->settings.server.workers : 1;
@@ -161,21 +166,16 @@ static int proxy_auth(struct tg_arena *a, const struct tg_proxy_config *p, struc
     return a->overflow ? TG_E_NOMEM : 0;
 }
 
-int tg_epoch_origin(struct tg_runtime *rt, struct tg_epoch *e, uint16_t target,
-                    struct tg_http_origin **out, struct tg_fail *fail)
+int tg_runtime_origin(struct tg_runtime *rt, const struct tg_target *t,
+                      const struct tg_config_url *url, struct tg_http_origin **out,
+                      struct tg_fail *fail)
 {
-    struct tg_target_state *st = &e->targets[target];
-    if (st->origin) {
-        *out = st->origin;
-        return 0;
-    }
-    const struct tg_target *t = &e->snapshot->targets[target];
     struct tg_arena tmp;
     tg_arena_init(&tmp, 512, 65536);
     struct tg_http_origin_opts o = {
-        .host = t->url.host,
-        .port = t->url.port,
-        .https = t->url.https,
+        .host = url->host,
+        .port = url->port,
+        .https = url->https,
         .proxy_host = t->proxy.host,
         .proxy_port = t->proxy.port,
         .max_conns = t->upstream.max_connections,
@@ -185,14 +185,22 @@ int tg_epoch_origin(struct tg_runtime *rt, struct tg_epoch *e, uint16_t target,
     if (rc == 0)
         rc = proxy_auth(&tmp, &t->proxy, &o.proxy_auth);
     if (rc == 0)
-        rc = tg_http_origin_get(rt->http, &o, &st->origin);
+        rc = tg_http_origin_get(rt->http, &o, out);
     if (tmp.held_bytes && o.proxy_auth.n)
         tg_secret_wipe((void *)(uintptr_t)o.proxy_auth.p, o.proxy_auth.n);
     tg_arena_fini(&tmp);
-    if (rc < 0)
-        return tg_fail_set(fail, rc, "cannot reach %.*s", TG_STR_ARG(t->name));
-    *out = st->origin;
-    return 0;
+    return rc < 0 ? tg_fail_set(fail, rc, "cannot reach %.*s", TG_STR_ARG(t->name)) : 0;
+}
+
+int tg_epoch_origin(struct tg_runtime *rt, struct tg_epoch *e, uint16_t target,
+                    struct tg_http_origin **out, struct tg_fail *fail)
+{
+    struct tg_target_state *st = &e->targets[target];
+    const struct tg_target *t = &e->snapshot->targets[target];
+    int rc = st->origin ? 0 : tg_runtime_origin(rt, t, &t->url, &st->origin, fail);
+    if (rc == 0)
+        *out = st->origin;
+    return rc;
 }
 
 /* ---- the runtime ---- */

@@ -43,7 +43,8 @@ const struct tg_dialect *tg_registry_find(const struct tg_registry *r, struct tg
 struct tg_target_state {
     struct tg_breaker breaker;
     uint32_t in_flight;
-    struct tg_http_origin *origin; /* HTTP targets: made on first use */
+    struct tg_http_origin *origin;    /* HTTP targets: made on first use */
+    struct tg_credential *credential; /* a renewable one: made on first use; a reference */
 };
 
 /* One configuration in one worker: the snapshot and its targets' states. Exchanges hold it by a
@@ -108,6 +109,11 @@ void tg_epoch_unref(struct tg_runtime *rt, struct tg_epoch *e);
 /* The upstream pool of an HTTP target. */
 int tg_epoch_origin(struct tg_runtime *rt, struct tg_epoch *e, uint16_t target,
                     struct tg_http_origin **out, struct tg_fail *fail) TG_WARN_UNUSED;
+
+/* The pool of another URL, over the target's proxy and with its trusted certificates. */
+int tg_runtime_origin(struct tg_runtime *rt, const struct tg_target *t,
+                      const struct tg_config_url *url, struct tg_http_origin **out,
+                      struct tg_fail *fail) TG_WARN_UNUSED;
 
 /* For the operator's pages: the model that a name leads to (TG_E_MODEL_NOT_FOUND), and a target's
  * circuit as this worker sees it: "closed", "open", "half_open" and its number 0, 1, 2. */

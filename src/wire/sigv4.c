@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/secret.h"
+#include "wire/url.h"
 
 enum { MAX_CANONICAL_BYTES = 64 * 1024, MAX_PARAMS = 64, HEX_BYTES = 2 * TG_SHA256_BYTES + 1 };
 
@@ -11,26 +12,7 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-/* ---- encoding ---- */
-
-static bool unreserved(char c)
-{
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.' || c == '~';
-}
-
-static void put_encoded(struct tg_buf *b, char c)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    unsigned char u = (unsigned char)c;
-    if (unreserved(c)) {
-        tg_buf_char(b, c);
-        return;
-    }
-    tg_buf_char(b, '%');
-    tg_buf_char(b, digits[u >> 4]);
-    tg_buf_char(b, digits[u & 15]);
-}
+/* ---- path ---- */
 
 /* The path without "." and "..", and without empty segments (RFC 3986 5.2.4, and slashes merged).
  */
@@ -49,8 +31,7 @@ static void put_normalised(struct tg_buf *b, struct tg_str path)
         if (slash)
             continue;
         tg_buf_char(b, '/');
-        for (size_t i = 0; i < part.n; i++)
-            put_encoded(b, part.p[i]);
+        tg_url_encode(b, part);
     }
     if (slash || b->n == start)
         tg_buf_char(b, '/');
@@ -84,7 +65,7 @@ static int put_recoded(struct tg_buf *b, struct tg_str s)
             c = (char)(hi << 4 | lo);
             i += 2;
         }
-        put_encoded(b, c);
+        tg_url_encode(b, tg_str_make(&c, 1));
     }
     return 0;
 }

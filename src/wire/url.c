@@ -238,3 +238,25 @@ struct tg_str tg_base64(struct tg_arena *a, struct tg_str s)
     d[n] = '\0';
     return tg_str_make(d, n);
 }
+
+static bool unreserved(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.' || c == '~';
+}
+
+int tg_url_encode(struct tg_buf *b, struct tg_str s)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char u = (unsigned char)s.p[i];
+        if (unreserved(s.p[i])) {
+            (void)tg_buf_char(b, s.p[i]); /* sticky: tested at the end */
+            continue;
+        }
+        (void)tg_buf_char(b, '%');
+        (void)tg_buf_char(b, digits[u >> 4]);
+        (void)tg_buf_char(b, digits[u & 15]);
+    }
+    return tg_buf_ok(b) ? 0 : TG_E_FULL;
+}

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/compiler.h"
 #include "base/str.h"
 
@@ -38,6 +39,9 @@ int tg_percent_decode(struct tg_arena *a, struct tg_str s, struct tg_str *out) T
 int tg_path_decode(struct tg_arena *a, struct tg_str s, struct tg_str *out) TG_WARN_UNUSED;
 /* tg_percent_decode() for a query value: '+' is a space, an encoded '/' is fine. */
 int tg_query_decode(struct tg_arena *a, struct tg_str s, struct tg_str *out) TG_WARN_UNUSED;
+/* Appends s with everything but RFC 3986's unreserved characters as %XX (upper case);
+ * tg_buf_add()'s errors. */
+int tg_url_encode(struct tg_buf *b, struct tg_str s);
 /* First value of a query parameter, undecoded; false when absent. */
 bool tg_query_get(struct tg_str query, struct tg_str name, struct tg_str *out);
 /* Base64 with padding (RFC 4648), for proxy credentials. {NULL,0}: no memory. */

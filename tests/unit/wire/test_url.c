@@ -268,13 +268,28 @@ static void test_base64(void **state)
     tg_arena_fini(&a);
 }
 
+static void test_encode(void **state TG_UNUSED)
+{
+    struct tg_buf b;
+    tg_buf_init(&b, 64);
+    assert_int_equal(tg_url_encode(&b, TG_STR("aZ09-._~")), 0);
+    assert_int_equal(tg_url_encode(&b, TG_STR(" /%+\xff\0")), 0);
+    assert_str(tg_buf_str(&b), "aZ09-._~%20%2F%25%2B%FF%00");
+    assert_int_equal(tg_url_encode(&b, TG_STR("")), 0);
+    tg_buf_fini(&b);
+    tg_buf_init(&b, 2);
+    assert_int_equal(tg_url_encode(&b, TG_STR("/")), TG_E_FULL);
+    tg_buf_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse),           cmocka_unit_test(test_parse_refuses),
         cmocka_unit_test(test_parse_truncated), cmocka_unit_test(test_host_valid),
         cmocka_unit_test(test_target_split),    cmocka_unit_test(test_decode),
-        cmocka_unit_test(test_query),           cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_encode),          cmocka_unit_test(test_query),
+        cmocka_unit_test(test_base64),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
