@@ -58,6 +58,58 @@ static const struct kind {
      "\"tool_calls\":[{\"id\":\"t\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]},"
      "\"finish_reason\":\"tool_calls\"}]}",
      NULL, NULL, true},
+    {&tg_adapter_openai_responses, TG_WIRE_OPENAI_RESPONSES, true,
+     ": hi\r\n\r\n"
+     "event: response.created\ndata: "
+     "{\"type\":\"response.created\",\"response\":{\"id\":\"r\",\"model\":\"m\",\"service_tier\":"
+     "\"default\"}}\n\n"
+     "event: response.output_item.added\ndata: "
+     "{\"type\":\"response.output_item.added\",\"output_index\":0,\"item\":{\"type\":\"reasoning\","
+     "\"id\":\"rs_1\"}}\n\n"
+     "event: response.reasoning_summary_text.delta\ndata: "
+     "{\"type\":\"response.reasoning_summary_text.delta\",\"item_id\":\"rs_1\",\"output_index\":0,"
+     "\"summary_index\":0,\"delta\":\"hm\"}\n\n"
+     "event: response.output_item.done\ndata: "
+     "{\"type\":\"response.output_item.done\",\"output_index\":0,\"item\":{\"type\":\"reasoning\","
+     "\"id\":\"rs_1\",\"summary\":[{\"text\":\"hm\"}],\"encrypted_content\":\"g=\"}}\n\n"
+     "event: response.output_text.delta\ndata: "
+     "{\"type\":\"response.output_text.delta\",\"output_index\":1,\"content_index\":0,\"delta\":"
+     "\"h\\u00e4 \\ud83d\\ude00\",\"logprobs\":[{\"token\":\"h\"}]}\r\n\r\n"
+     "event: response.output_text.annotation.added\ndata: "
+     "{\"type\":\"response.output_text.annotation.added\",\"output_index\":1,\"annotation\":{"
+     "\"type\":\"x\",\"url\":\"u\"}}\n\n"
+     "event: response.output_item.added\ndata: "
+     "{\"type\":\"response.output_item.added\",\"output_index\":2,\"item\":{\"type\":\"function_"
+     "call\",\"call_id\":\"t\",\"name\":\"f\",\"namespace\":\"n\"}}\n\n"
+     "event: response.function_call_arguments.delta\ndata: "
+     "{\"type\":\"response.function_call_arguments.delta\",\"output_index\":2,\"delta\":\"{\"}\n\n"
+     "event: response.output_item.added\ndata: "
+     "{\"type\":\"response.output_item.added\",\"output_index\":3,\"item\":{\"type\":\"custom_tool_"
+     "call\",\"call_id\":\"u\",\"name\":\"g\"}}\n\n"
+     "event: response.custom_tool_call_input.delta\ndata: "
+     "{\"type\":\"response.custom_tool_call_input.delta\",\"output_index\":3,\"delta\":\"a\\\"\"}"
+     "\n\n"
+     "event: response.output_item.done\ndata: "
+     "{\"type\":\"response.output_item.done\",\"output_index\":4,\"item\":{\"type\":\"web_search_"
+     "call\",\"id\":\"w\"}}\n\n"
+     "event: response.completed\ndata: "
+     "{\"type\":\"response.completed\",\"response\":{\"id\":\"r\",\"status\":\"completed\","
+     "\"output\":[],\"usage\":{\"input_tokens\":1,\"output_tokens\":2}}}\n\n",
+     "event: response.output_text.delta\ndata: "
+     "{\"type\":\"response.output_text.delta\",\"output_index\":0,\"content_index\":0,\"delta\":"
+     "\"text\"}\n\n",
+     "event: response.completed\ndata: "
+     "{\"type\":\"response.completed\",\"response\":{\"status\":\"completed\"}}\n\n"},
+    {&tg_adapter_openai_responses, TG_WIRE_OPENAI_RESPONSES, false,
+     "{\"id\":\"r\",\"object\":\"response\",\"status\":\"completed\",\"output\":[{\"type\":"
+     "\"message\",\"id\":\"m\",\"content\":[{\"type\":\"output_text\",\"text\":\"h\","
+     "\"annotations\":[{\"type\":\"x\"}]}]},{\"type\":\"function_call\",\"call_id\":\"t\",\"name\":"
+     "\"f\",\"arguments\":\"{}\"}],\"usage\":{\"input_tokens\":1,\"output_tokens\":2}}",
+     NULL, NULL},
+    {&tg_adapter_openai_responses, TG_WIRE_OPENAI_RESPONSES, true,
+     "{\"id\":\"r\",\"status\":\"completed\",\n\"output\":[{\"type\":\"message\",\"id\":\"m\","
+     "\"content\":[{\"type\":\"output_text\",\"text\":\"a\"}]}]}",
+     NULL, NULL, true},
     {&tg_adapter_anthropic, TG_WIRE_ANTHROPIC_MESSAGES, true,
      ": hi\r\n\r\n"
      "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"model\":"
@@ -501,6 +553,7 @@ static const struct {
 } dialects[] = {
     {&tg_dialect_openai_chat, "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}", true},
     {&tg_dialect_openai_completions, "{\"prompt\":\"x\"}", true},
+    {&tg_dialect_responses, "{\"input\":\"x\",\n\"tools\":[\n]}", true},
     {&tg_dialect_generate, "{\"prompt\":\"x\"}", true},
     {&tg_dialect_simple_chat, "{\"message\":\"x\"}", false},
     {&tg_dialect_anthropic,
