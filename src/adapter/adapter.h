@@ -129,6 +129,8 @@ extern const struct tg_adapter tg_adapter_openai_responses; /* the same, transla
  * nowhere. */
 /* The row by the target's `provider` setting, else by its URL's host; NULL: none is known. */
 const struct tg_quirks *tg_quirks_find(struct tg_str provider, struct tg_str host);
+/* For a provider that none of them is about: what all servers of the API have, no more. */
+extern const struct tg_quirks tg_quirks_unknown;
 /* What of an adapter's formats passes through there. */
 uint32_t tg_quirks_formats(const struct tg_quirks *q, uint32_t of_adapter);
 /* Top-level members with another name there (tg_call.renames). */

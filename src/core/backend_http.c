@@ -214,7 +214,8 @@ const struct tg_quirks *tg_target_quirks(const struct tg_target *t)
 {
     if (t->kind != TG_BACKEND_OPENAI_COMPATIBLE)
         return NULL;
-    return tg_quirks_find(t->provider.provider, t->url.host);
+    const struct tg_quirks *q = tg_quirks_find(t->provider.provider, t->url.host);
+    return q || t->provider.api == TG_API_RESPONSES ? q : &tg_quirks_unknown;
 }
 
 /* Makes the request and sends it, now that there is a credential. */
