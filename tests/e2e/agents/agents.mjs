@@ -22,16 +22,10 @@ function jsonLines(text) {
   return text.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
 }
 
-/** Texts of a content that is a string or a list of parts. */
-export function textsOf(content) {
-  if (typeof content === 'string') return [content];
-  return (content ?? []).map((part) => part.text).filter((text) => text !== undefined);
-}
-
-/** How each is run, what its requests say in its own format, and what it reports. */
+/** How each is run, the format it speaks (formats.mjs), and what it reports. */
 export const AGENTS = {
   'claude-code': {
-    endpoint: /^\/v1\/messages\?beta=true$/,
+    format: 'anthropic',
     command: ({ prompt }) => [path.join(PACKAGES, '@anthropic-ai/claude-code/cli-wrapper.cjs'),
       '-p', prompt, '--model', 'scripted', '--output-format', 'json',
       '--permission-mode', 'acceptEdits', '--allowedTools', 'Bash,Write,Read'],
@@ -47,16 +41,10 @@ export const AGENTS = {
         output: said.usage.output_tokens,
         reasoning: said.usage.output_tokens_details.thinking_tokens } };
     },
-    system: (body) => [...textsOf(body.system),
-      ...body.messages.filter((m) => m.role === 'system').flatMap((m) => textsOf(m.content))],
-    tools: (body) => body.tools.map((t) => ({ name: t.name, description: t.description,
-      parameters: t.input_schema })),
-    results: (body) => body.messages.flatMap((m) => (Array.isArray(m.content) ? m.content : []))
-      .filter((part) => part.type === 'tool_result').flatMap((part) => textsOf(part.content)),
   },
 
   codex: {
-    endpoint: /^\/v1\/responses$/,
+    format: 'responses',
     command: ({ prompt }) => [path.join(PACKAGES, '@openai/codex/bin/codex.js'),
       'exec', '--json', '--skip-git-repo-check', prompt],
     environment: () => ({ TOLLGATE_KEY: 'client-key' }),
@@ -87,19 +75,10 @@ enabled = false
         input: usage.input_tokens - usage.cached_input_tokens, cached: usage.cached_input_tokens,
         output: usage.output_tokens, reasoning: usage.reasoning_output_tokens } };
     },
-    system: (body) => [body.instructions, ...body.input.filter((i) => i.role === 'developer')
-      .flatMap((i) => textsOf(i.content))].filter(Boolean),
-    // Those of a namespace are offered with the others, their names made of both.
-    tools: (body) => body.tools.flatMap((t) => (t.type === 'namespace'
-      ? t.tools.map((inner) => ({ ...inner, namespace: t.name })) : [t]))
-      .map((t) => ({ name: t.name, namespace: t.namespace, description: t.description,
-        parameters: t.parameters })),
-    results: (body) => body.input.filter((i) => i.type === 'function_call_output')
-      .flatMap((i) => textsOf(i.output)),
   },
 
   'gemini-cli': {
-    endpoint: /^\/v1beta\/models\/scripted:streamGenerateContent\?alt=sse$/,
+    format: 'gemini',
     command: ({ prompt }) => [path.join(PACKAGES, '@google/gemini-cli/bundle/gemini.js'),
       '-p', prompt, '--yolo', '-m', 'scripted', '--output-format', 'json'],
     environment: ({ url }) => ({ GOOGLE_GEMINI_BASE_URL: url, GEMINI_API_KEY: 'client-key',
@@ -117,11 +96,6 @@ enabled = false
         input: tokens.prompt - tokens.cached, cached: tokens.cached,
         output: tokens.candidates + tokens.thoughts, reasoning: tokens.thoughts } };
     },
-    system: (body) => textsOf(body.systemInstruction.parts),
-    tools: (body) => body.tools.flatMap((t) => t.functionDeclarations)
-      .map((t) => ({ name: t.name, description: t.description, parameters: t.parametersJsonSchema })),
-    results: (body) => body.contents.flatMap((c) => c.parts).filter((p) => p.functionResponse)
-      .map((p) => p.functionResponse.response.output ?? JSON.stringify(p.functionResponse.response)),
   },
 };
 

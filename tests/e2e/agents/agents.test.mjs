@@ -8,7 +8,8 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Gateway, Mock, temporaryFolder } from '../support/process.mjs';
 import { Upstream } from '../support/upstream.mjs';
-import { AGENTS, handOn, nowhere, place, recorded, runAgent, textsOf } from './agents.mjs';
+import { AGENTS, handOn, nowhere, place, recorded, runAgent } from './agents.mjs';
+import { FORMATS } from './formats.mjs';
 
 const PROMPT = 'Create hello.txt with a greeting, then read it and count to 42.';
 const GREETING = 'héllo from "the model"\n';
@@ -38,11 +39,6 @@ function script(work) {
   };
 }
 
-/** The texts of a provider's messages in these roles; `body` is OpenAI's chat format. */
-function messageTexts(body, ...roles) {
-  return body.messages.filter((m) => roles.includes(m.role)).flatMap((m) => textsOf(m.content));
-}
-
 function assertAllIn(wanted, texts, what) {
   const all = texts.join('\n');
   for (const text of wanted) {
@@ -50,39 +46,73 @@ function assertAllIn(wanted, texts, what) {
   }
 }
 
-/** What an agent sent and what the provider got, in OpenAI's chat format. */
-function assertArrived(agent, sent, got) {
-  assert.ok(agent.system(sent).join('').length > 3000, 'a system prompt');
-  assertAllIn(agent.system(sent), messageTexts(got, 'system', 'developer'), 'the system prompt');
-  const offered = agent.tools(sent);
+function assertToolsArrived(offered, arrived) {
   assert.ok(offered.length >= 8, 'the agent offers tools');
-  assert.equal(got.tools.length, offered.length);
+  assert.equal(arrived.length, offered.length);
   for (const tool of offered) {
-    const arrived = got.tools.find((t) => (tool.namespace
-      ? t.function.name.includes(tool.namespace) && t.function.name.endsWith(tool.name)
-      : t.function.name === tool.name));
-    assert.ok(arrived, `the tool ${tool.name}`);
-    assert.equal(arrived.type, 'function');
-    assert.equal(arrived.function.description, tool.description);
-    assert.deepEqual(arrived.function.parameters, tool.parameters);
+    const same = arrived.find((t) => (tool.namespace
+      ? t.name.includes(tool.namespace) && t.name.endsWith(tool.name) : t.name === tool.name));
+    assert.ok(same, `the tool ${tool.name}`);
+    assert.equal(same.description, tool.description);
+    assert.deepEqual(same.parameters, tool.parameters, tool.name);
   }
-  assertAllIn(agent.results(sent), messageTexts(got, 'tool'), "a tool's result");
 }
 
-describe('coding agents through an OpenAI-compatible provider', () => {
+/** What an agent sent, against what the provider got. */
+function assertArrived(from, sent, to, got) {
+  assert.ok(from.system(sent).join('').length > 3000, 'a system prompt');
+  assertAllIn(from.system(sent), to.system(got), 'the system prompt');
+  assertToolsArrived(from.tools(sent), to.tools(got));
+  assertAllIn(from.results(sent).map((r) => r.text), to.results(got).map((r) => r.text), "a tool's result");
+  const calls = to.calls(got);
+  assert.deepEqual(calls.map((c) => c.arguments), from.calls(sent).map((c) => c.arguments));
+  assert.deepEqual(to.results(got).map((r) => r.id).toSorted(), calls.map((c) => c.id).toSorted());
+}
+
+/** `tollgate mock` speaks OpenAI's chat format and keeps what it gets itself. */
+async function mockProvider(steps) {
+  const record = path.join(path.dirname(steps), 'record.jsonl');
+  const mock = await Mock.start({ args: ['--script', steps, '--record', record] });
+  return {
+    target: { backend_type: 'openai_compatible', base_url: mock.url, api_key: 'provider-key' },
+    requests: () => recorded(record).map((r) => ({ path: r.target, headers: Object.fromEntries(r.headers), json: r.body })),
+    stop: () => mock.stop(),
+  };
+}
+
+/** A second gateway that plays the script serves every other format. */
+function gatewayProvider(target) {
+  return async (steps) => {
+    const gateway = await Gateway.start({ config: { models: {
+      scripted: { backend_type: 'mock', mock: { script: steps } } } } });
+    const between = await Upstream.start(handOn(gateway.url));
+    return {
+      target: { ...target, base_url: between.url.replace('/v1', target.base_url ?? ''), api_key: 'provider-key' },
+      requests: () => between.requests.map((r) => ({ path: r.path, headers: r.headers, json: r.json })),
+      stop: async () => { await between.stop(); await gateway.stop(); },
+    };
+  };
+}
+
+const PROVIDERS = {
+  openai_chat: mockProvider,
+  anthropic: gatewayProvider({ backend_type: 'anthropic' }),
+};
+
+describe('coding agents', () => {
   let proxy;
   before(async () => { proxy = await nowhere(); });
   after(() => proxy.stop());
 
-  for (const [name, agent] of Object.entries(AGENTS)) {
-    it(`${name} finishes its task`, async (t) => {
+  const pairs = Object.entries(AGENTS).flatMap(([name, agent]) => Object.keys(PROVIDERS)
+    .filter((format) => format !== agent.format).map((format) => ({ name, agent, format })));
+  for (const { name, agent, format } of pairs) {
+    it(`${name} finishes its task with a provider that speaks ${format}`, async (t) => {
       const at = place();
-      const folder = temporaryFolder();
-      const [steps, record] = [path.join(folder, 'steps.json'), path.join(folder, 'record.jsonl')];
+      const steps = path.join(temporaryFolder(), 'steps.json');
       writeFileSync(steps, JSON.stringify(script(at.work)));
-      const mock = await Mock.start({ args: ['--script', steps, '--record', record] });
-      const gateway = await Gateway.start({ config: { models: { scripted: {
-        backend_type: 'openai_compatible', base_url: mock.url, api_key: 'provider-key' } } } });
+      const provider = await PROVIDERS[format](steps);
+      const gateway = await Gateway.start({ config: { models: { scripted: provider.target } } });
       const between = await Upstream.start(handOn(gateway.url));
 
       const run = await runAgent(name, { url: between.url.replace('/v1', ''), prompt: PROMPT, ...at,
@@ -97,25 +127,23 @@ describe('coding agents through an OpenAI-compatible provider', () => {
       assert.equal(report.text, 'All done after 2 answers.', story());
       assert.deepEqual(report.usage, USAGE);
 
-      const got = recorded(record);
-      assert.deepEqual(got.map((r) => r.target), Array(3).fill('/v1/chat/completions'));
+      const [from, to] = [FORMATS[agent.format], FORMATS[format]];
+      const got = provider.requests();
       assert.deepEqual(between.requests.map((r) => [r.method, r.status]), Array(3).fill(['POST', 200]));
+      assert.equal(got.length, 3);
       for (const [i, sent] of between.requests.entries()) {
-        assert.match(sent.path, agent.endpoint);
-        assertArrived(agent, sent.json, got[i].body);
-        assert.equal(Object.fromEntries(got[i].headers).authorization, 'Bearer provider-key');
-        assert.ok(!JSON.stringify(got[i]).includes('client-key'), "the client's key stays here");
+        assert.match(sent.path, from.path);
+        assert.match(got[i].path, to.path);
+        assertArrived(from, sent.json, to, got[i].json);
+        const all = JSON.stringify(got[i]);
+        assert.ok(all.includes('provider-key') && !all.includes('client-key'), "the client's key stays here");
       }
-      const last = got[2].body;
-      assertAllIn([GREETING.trim(), 'ran 42'], messageTexts(last, 'tool'), "a tool's result");
-      const calls = last.messages.flatMap((m) => m.tool_calls ?? []);
-      const results = last.messages.filter((m) => m.role === 'tool').map((m) => m.tool_call_id);
-      assert.equal(calls.length, 3);
-      assert.deepEqual(results.toSorted(), calls.map((c) => c.id).toSorted());
+      assert.equal(to.calls(got[2].json).length, 3);
+      assertAllIn([GREETING.trim(), 'ran 42'], to.results(got[2].json).map((r) => r.text), "a tool's result");
       if (proxy.tried.size) t.diagnostic(`refused: ${[...proxy.tried].join(' ')}`);
       await between.stop();
       await gateway.stop();
-      await mock.stop();
+      await provider.stop();
     });
   }
 });
