@@ -120,9 +120,11 @@ struct tg_adapter {
                      struct tg_fail *fail);
 };
 
-extern const struct tg_adapter tg_adapter_anthropic;        /* Anthropic's Messages */
-extern const struct tg_adapter tg_adapter_ollama; /* its native API */
-extern const struct tg_adapter tg_adapter_openai;           /* OpenAI and all that speak its API */
+extern const struct tg_adapter tg_adapter_anthropic; /* Anthropic's Messages */
+extern const struct tg_adapter tg_adapter_ollama;    /* its native API */
+extern const struct tg_adapter tg_adapter_openai;    /* OpenAI and all that speak its API */
+extern const struct tg_adapter tg_adapter_azure;     /* OpenAI's API on Azure */
+extern const struct tg_adapter tg_adapter_azure_responses;
 extern const struct tg_adapter tg_adapter_openai_responses; /* the same, translating to Responses */
 
 /* Where a provider of OpenAI's API differs from it; the rows are in quirks.c. NULL is fine for q:
