@@ -154,12 +154,50 @@ static const struct kind {
      "{\"id\":\"m\",\"type\":\"message\",\n\"content\":[{\"type\":\"text\",\"text\":\"a\"}],"
      "\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":1,\"output_tokens\":2}}",
      NULL, NULL, true},
+    {&tg_adapter_gemini, TG_WIRE_GEMINI_GENERATE, true,
+     ": hi\r\n\r\n"
+     "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"hm\",\"thought\":true,"
+     "\"thoughtSignature\":\"Qw==\"}],\"role\":\"model\"},\"index\":0}],\"modelVersion\":\"m\","
+     "\"responseId\":\"r\"}\r\n\r\n"
+     "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"h\xc3\xa4 \\u00e4 "
+     "\\ud83d\\ude00\"}]},\"logprobsResult\":{\"chosenCandidates\":[{\"token\":\"h\","
+     "\"logProbability\":-1}]}}]}\n\n"
+     "data: {\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"id\":\"t\",\"name\":"
+     "\"f\",\"args\":{\"a\":1}}},{\"executableCode\":{\"code\":\"1\"}}]}},{\"index\":1,\"content\":"
+     "{"
+     "\"parts\":[{\"functionCall\":{\"name\":\"g\",\"willContinue\":true}}]}}]}\n\n"
+     "data: {\"candidates\":[{\"index\":1,\"content\":{\"parts\":[{\"functionCall\":{"
+     "\"partialArgs\":[{\"jsonPath\":\"$.a[0].b\",\"stringValue\":\"x\"}]}}]},\"safetyRatings\":[1]"
+     "}]}\n\n"
+     "data: {\"candidates\":[{\"index\":0,\"finishReason\":\"STOP\"},{\"index\":1,"
+     "\"finishReason\":\"MAX_TOKENS\"}],\"usageMetadata\":{\"promptTokenCount\":1,"
+     "\"candidatesTokenCount\":2}}\r\n\r\n",
+     "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"text\"}]},\"index\":0}]}\n\n",
+     "data: {\"candidates\":[{\"finishReason\":\"STOP\",\"index\":0}]}\n\n"},
+    {&tg_adapter_gemini, TG_WIRE_GEMINI_GENERATE, true,
+     " [{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a]}\\\"\"},{\"functionCall\":"
+     "{\"id\":\"t\",\"name\":\"f\"}}]}}]}\r\n,\r\n{\"candidates\":[{\"finishReason\":\"STOP\"}],"
+     "\"usageMetadata\":{\"promptTokenCount\":1}}\n]",
+     NULL, NULL},
+    {&tg_adapter_gemini, TG_WIRE_GEMINI_GENERATE, false,
+     "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"h\xc3\xa4\"},{\"functionCall\":"
+     "{\"id\":\"t\",\"name\":\"f\",\"args\":{}}}]},\"finishReason\":\"STOP\"}],\"usageMetadata\":{"
+     "\"promptTokenCount\":1}}",
+     NULL, NULL},
+    /* a provider that ignores the wish for a stream */
+    {&tg_adapter_vertex, TG_WIRE_GEMINI_GENERATE, true,
+     "{\"candidates\":[{\"content\":{\"parts\":[\n{\"functionCall\":{\"id\":\"t\",\"name\":\"f\"}}"
+     "]},\"finishReason\":\"STOP\"}]}",
+     NULL, NULL, true},
 };
 
 static struct tg_adapter_response response(const struct kind *k, bool tap)
 {
-    return (struct tg_adapter_response){
-        .stream = k->stream, .tap = tap, .format = k->format, .max_pending_bytes = 1 << 20};
+    return (struct tg_adapter_response){.stream = k->stream,
+                                        .tap = tap,
+                                        .json_array = tg_str_trim(tg_str_c(k->body)).p[0] == '[',
+                                        .format = k->format,
+                                        .max_pending_bytes = 1 << 20};
 }
 
 static void each_kind(void (*fn)(const struct kind *k, bool tap))
@@ -234,7 +272,8 @@ static void check_polite_cuts(const struct kind *k, bool tap)
         if (a.ends)
             assert_true(k->stream &&
                         (tg_str_find(tg_str_first(body, n), TG_STR("\"finish_reason\":\"")) > 0 ||
-                         tg_str_find(tg_str_first(body, n), TG_STR("\"stop_reason\":\"")) > 0));
+                         tg_str_find(tg_str_first(body, n), TG_STR("\"stop_reason\":\"")) > 0 ||
+                         tg_str_find(tg_str_first(body, n), TG_STR("\"finishReason\":\"")) > 0));
         answer_fini(&a);
     }
 }
@@ -558,6 +597,8 @@ static const struct {
     {&tg_dialect_simple_chat, "{\"message\":\"x\"}", false},
     {&tg_dialect_anthropic,
      "{\"max_tokens\":1,\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}", true},
+    {&tg_dialect_gemini, "{\"contents\":[{\"parts\":[{\"text\":\"x\"}]}]}", true},
+    {&tg_dialect_gemini_count, "{\"contents\":[{\"parts\":[{\"text\":\"x\"}]}]}", false},
 };
 
 /* Every kind of event, in an order that a hostile backend might choose. */
