@@ -2,9 +2,15 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/base64.h"
 #include "base/err.h"
+#include "base/rand.h"
+#include "chat/fidelity.h"
 #include "core/attempt.h"
+#include "engine/backend_request_priv.h"
 #include "engine/backend_text_priv.h"
+#include "engine/callparse_priv.h"
+#include "engine/tools_priv.h"
 
 enum {
     INBOX_MESSAGES = 1 << 16,
@@ -20,164 +26,103 @@ struct tg_engine_backend {
     struct tg_buf json; /* one event's log probabilities */
 };
 
+/* What one choice's answer consists of so far. */
+struct choice {
+    struct tg_attempt *attempt;
+    struct tg_callparse calls;
+    uint32_t index;
+    uint32_t n_parts; /* begun; the last of them is the open one */
+    bool open;
+    enum tg_part_kind kind; /* of the open part */
+    struct tg_str logprobs; /* of the text that is being taken in */
+    uint32_t owed;          /* credit not given back yet */
+    uint32_t tokens;        /* of output */
+    uint64_t characters;    /* for text_offset */
+};
+
 /* An attempt's state. Events wait here from the mailbox to the attempt's step. */
 struct local {
     struct tg_engine_backend *b; /* NULL: start() failed */
     uint64_t request_id;
+    uint32_t model;
+    enum tg_chat_task task;
     struct tg_msg *first, *last;
     bool paused, over;
     bool begun; /* START was emitted */
     bool usage_new;
+    bool tools; /* the text may hold calls */
+    struct choice *choices;
     uint32_t n_choices;
-    uint32_t open_parts;                        /* bit: choice's part has begun */
-    uint32_t owed[TG_ENGINE_MAX_CHOICES];       /* credit not given back yet */
-    uint32_t tokens[TG_ENGINE_MAX_CHOICES];     /* of output */
-    uint64_t characters[TG_ENGINE_MAX_CHOICES]; /* for text_offset */
+    size_t first_input; /* EMBED: of the request under way */
     struct tg_usage usage;
 };
 
-/* ---- from canonical to the engine's request ---- */
+/* ---- starting ---- */
 
-static int role_texts(struct tg_attempt *a, const struct tg_chat_req *chat,
-                      struct tg_engine_request *req)
+static int submit(struct tg_attempt *a, struct local *st, const struct tg_engine_request *req)
 {
-    struct tg_fail *f = tg_attempt_fail(a);
-    struct tg_engine_message *m =
-        tg_arena_array(tg_attempt_arena(a), chat->n_messages + 1, sizeof *m);
-    if (!m)
-        return tg_fail_set(f, TG_E_NOMEM, "out of memory");
-    for (size_t i = 0; i < chat->n_messages; i++) {
-        char where[64];
-        snprintf(where, sizeof where, "messages[%zu]", i);
-        m[i].role = chat->messages[i].role;
-        if (!tg_message_text(tg_attempt_arena(a), &chat->messages[i], &m[i].text))
-            return tg_fail_param(f, TG_E_UNSUPPORTED_PARAMETER, where,
-                                 "the local model takes text only");
+    struct tg_engine_backend *b = tg_attempt_backend_ctx(a);
+    return tg_engine_submit(b->opts.host, st->model, b->client,
+                            (struct tg_engine_tag){.a = tg_attempt_id(a)}, req, tg_attempt_fail(a),
+                            &st->request_id);
+}
+
+static void on_call(void *ctx, enum tg_call_event ev, struct tg_str s);
+
+/* A parser for each choice that may call tools. */
+static int make_choices(struct tg_attempt *a, struct local *st, uint32_t n, bool tools)
+{
+    st->choices = tg_arena_array(tg_attempt_arena(a), n, sizeof *st->choices);
+    if (!st->choices)
+        return tg_fail_set(tg_attempt_fail(a), TG_E_NOMEM, "out of memory");
+    for (uint32_t i = 0; i < n; i++) {
+        st->choices[i] = (struct choice){.attempt = a, .index = i};
+        tg_callparse_init(&st->choices[i].calls, on_call, &st->choices[i]);
     }
-    req->messages = m;
-    req->n_messages = chat->n_messages;
+    st->n_choices = n;
+    st->tools = tools;
     return 0;
 }
 
-/* What this engine can't do is refused: an answer that ignores it would be taken for a good one. */
-static int refuse_unsupported(const struct tg_chat_req *chat, struct tg_fail *f)
+static int begin_chat(struct tg_attempt *a, struct local *st)
 {
-    if (chat->n_tools && chat->tool_choice.kind != TG_TOOL_CHOICE_NONE)
-        return tg_fail_param(f, TG_E_UNSUPPORTED_PARAMETER, "tools",
-                             "the local model does not support tools");
-    if (chat->has_functions)
-        return tg_fail_param(f, TG_E_UNSUPPORTED_PARAMETER, "functions",
-                             "the local model does not support functions");
-    if (chat->format.kind == TG_FORMAT_JSON || chat->format.kind == TG_FORMAT_SCHEMA)
-        return tg_fail_param(f, TG_E_UNSUPPORTED_PARAMETER, "response_format",
-                             "the local model does not support structured output");
-    return 0;
-}
-
-static void fill_sampling(const struct tg_sampling *s, double default_temperature,
-                          struct tg_engine_sampling *o)
-{
-    tg_engine_sampling_init(o);
-    o->temperature = (float)(s->has & TG_HAS_TEMPERATURE ? s->temperature : default_temperature);
-    if (s->has & TG_HAS_TOP_P)
-        o->top_p = (float)s->top_p;
-    if (s->has & TG_HAS_MIN_P)
-        o->min_p = (float)s->min_p;
-    if (s->has & TG_HAS_TOP_K)
-        o->top_k = s->top_k > 0 && s->top_k < INT32_MAX ? (int32_t)s->top_k : 0;
-    if (s->has & TG_HAS_PRESENCE)
-        o->presence_penalty = (float)s->presence_penalty;
-    if (s->has & TG_HAS_FREQUENCY)
-        o->frequency_penalty = (float)s->frequency_penalty;
-    if (s->has & TG_HAS_REPEAT)
-        o->repeat_penalty = (float)s->repeat_penalty;
-    o->has_seed = s->has & TG_HAS_SEED;
-    o->seed = (uint32_t)s->seed;
-}
-
-/* MAX_LENGTH is a default of /v1/generate; chats go on until the model stops or the context ends.
- */
-static int fill_limits(const struct tg_sampling *s, const struct tg_target *t,
-                       bool wants_default_length, struct tg_fail *f, struct tg_engine_request *req)
-{
-    uint64_t max = t->max_tokens;
-    if (s->has & TG_HAS_MAX_TOKENS) {
-        if (s->max_tokens < 1)
-            return tg_fail_param(f, TG_E_INVALID_VALUE, "max_tokens",
-                                 "max_tokens must be positive");
-        if (max == 0 || (uint64_t)s->max_tokens < max)
-            max = (uint64_t)s->max_tokens;
-    } else if (wants_default_length && (max == 0 || t->engine.max_length < max)) {
-        max = t->engine.max_length;
-    }
-    req->max_tokens = max > UINT32_MAX ? UINT32_MAX : (uint32_t)max;
-    bool many = (s->has & TG_HAS_N) && s->n != 1;
-    if (many && (s->n < 1 || s->n > TG_ENGINE_MAX_CHOICES))
-        return tg_fail_param(f, TG_E_INVALID_VALUE, "n", "n must be between 1 and %u",
-                             TG_ENGINE_MAX_CHOICES);
-    req->n_choices = many ? (uint32_t)s->n : 1;
-    req->logprobs = s->logprobs;
-    if (s->logprobs && s->top_logprobs > 0)
-        req->top_logprobs =
-            (uint32_t)(s->top_logprobs < TG_ENGINE_MAX_TOP ? s->top_logprobs : TG_ENGINE_MAX_TOP);
-    req->stops = s->stops;
-    req->n_stops = s->n_stops;
-    return 0;
-}
-
-static int fill_bias(struct tg_attempt *a, struct tg_str json, struct tg_engine_request *req)
-{
-    if (json.n == 0)
-        return 0;
-    struct tg_engine_bias *v = tg_arena_array(tg_attempt_arena(a), TG_ENGINE_MAX_BIAS, sizeof *v);
-    int n = v ? tg_bias_parse(json, v, TG_ENGINE_MAX_BIAS) : TG_E_NOMEM;
-    if (n < 0)
-        return tg_fail_param(tg_attempt_fail(a), n, "logit_bias",
-                             "logit_bias must map token ids to numbers between -100 and 100");
-    req->bias = v;
-    req->n_bias = (size_t)n;
-    return 0;
-}
-
-static int build(struct tg_attempt *a, struct tg_engine_request *req)
-{
-    const struct tg_chat_req *chat = tg_attempt_job(a)->chat;
-    const struct tg_target *t = tg_attempt_target(a);
-    int rc = refuse_unsupported(chat, tg_attempt_fail(a));
+    enum { LOST_BYTES = 400 };
+    const struct tg_attempt_job *job = tg_attempt_job(a);
+    struct tg_engine_request req;
+    struct tg_buf lost;
+    tg_buf_init(&lost, LOST_BYTES);
+    int rc = tg_request_make(tg_attempt_arena(a), job->chat, tg_attempt_target(a), job->strict,
+                             &lost, tg_attempt_fail(a), &req);
+    /* A schema that is only nearly held to is said to be emulated. */
+    if (lost.n)
+        tg_attempt_set_fidelity(a, 0, TG_FEATURE_BIT(JSON_SCHEMA));
+    tg_buf_fini(&lost);
     if (!rc)
-        rc = fill_limits(&chat->sampling, t, strcmp(chat->dialect, "generate") == 0,
-                         tg_attempt_fail(a), req);
-    if (!rc)
-        rc = fill_bias(a, chat->sampling.logit_bias, req);
-    if (rc)
-        return rc;
-    fill_sampling(&chat->sampling, t->engine.temperature, &req->sampling);
-    if (!chat->is_completion)
-        return role_texts(a, chat, req);
-    req->raw = true;
-    req->prompt = chat->prompt;
-    return 0;
+        rc = make_choices(a, st, req.n_choices ? req.n_choices : 1, tg_tools_wanted(job->chat));
+    return rc ? rc : submit(a, st, &req);
+}
+
+static int begin_embed(struct tg_attempt *a, struct local *st)
+{
+    struct tg_engine_request req;
+    int rc = tg_request_embed(tg_attempt_job(a)->chat, st->first_input, tg_attempt_fail(a), &req);
+    if (!rc && !st->choices)
+        rc = make_choices(a, st, TG_REQUEST_EMBED_TEXTS, false);
+    return rc ? rc : submit(a, st, &req);
 }
 
 static int start(struct tg_attempt *a)
 {
     struct local *st = tg_attempt_state_mem(a);
     struct tg_engine_backend *b = tg_attempt_backend_ctx(a);
-    struct tg_engine_request req = {0};
-    uint32_t model;
     TG_REQUIRE(tg_attempt_job(a)->chat); /* no dialect's body passes through to a model */
-    int rc = b->opts.model_of(b->opts.ctx, tg_attempt_target(a), tg_attempt_fail(a), &model);
+    int rc = b->opts.model_of(b->opts.ctx, tg_attempt_target(a), tg_attempt_fail(a), &st->model);
+    st->task = tg_attempt_job(a)->chat->task;
     if (!rc)
-        rc = build(a, &req);
-    if (rc)
-        return rc;
-    struct tg_engine_tag tag = {.a = tg_attempt_id(a)};
-    rc = tg_engine_submit(b->opts.host, model, b->client, tag, &req, tg_attempt_fail(a),
-                          &st->request_id);
+        rc = st->task == TG_TASK_EMBED ? begin_embed(a, st) : begin_chat(a, st);
     if (rc)
         return rc;
     st->b = b;
-    st->n_choices = req.n_choices;
     st->usage.source = TG_USAGE_REPORTED;
     tg_attempt_to(a, TG_ATTEMPT_WAIT_HEAD);
     return 0;
@@ -191,21 +136,76 @@ static void emit(struct tg_attempt *a, struct tg_event ev)
     s->on_event(s, &ev);
 }
 
-static void begin(struct tg_attempt *a, struct local *st, const struct tg_engine_event *ev)
+static void begin(struct tg_attempt *a, struct local *st)
 {
-    const struct tg_attempt_job *job = tg_attempt_job(a);
-    if (!st->begun) {
-        st->begun = true;
-        tg_attempt_to(a, TG_ATTEMPT_BODY);
-        emit(a, (struct tg_event){.kind = TG_EV_START,
-                                  .id = job->request_id,
-                                  .model = tg_attempt_target(a)->name});
-    }
-    if (st->open_parts & (1u << ev->choice))
+    if (st->begun)
         return;
-    st->open_parts |= 1u << ev->choice;
-    emit(a, (struct tg_event){
-                .kind = TG_EV_PART_START, .choice = ev->choice, .part_kind = TG_PART_TEXT});
+    st->begun = true;
+    tg_attempt_to(a, TG_ATTEMPT_BODY);
+    emit(a, (struct tg_event){.kind = TG_EV_START,
+                              .id = tg_attempt_job(a)->request_id,
+                              .model = tg_attempt_target(a)->name});
+}
+
+static void close_part(struct choice *c)
+{
+    if (c->open)
+        emit(c->attempt,
+             (struct tg_event){.kind = TG_EV_PART_END, .choice = c->index, .part = c->n_parts - 1});
+    c->open = false;
+}
+
+static void open_part(struct choice *c, enum tg_part_kind kind, struct tg_str id,
+                      struct tg_str name)
+{
+    if (c->open && c->kind == kind && kind == TG_PART_TEXT)
+        return;
+    close_part(c);
+    c->open = true;
+    c->kind = kind;
+    c->n_parts++;
+    emit(c->attempt, (struct tg_event){.kind = TG_EV_PART_START,
+                                       .choice = c->index,
+                                       .part = c->n_parts - 1,
+                                       .part_kind = kind,
+                                       .id = id,
+                                       .name = name});
+}
+
+static void put_delta(struct choice *c, enum tg_delta_kind kind, struct tg_str text)
+{
+    emit(c->attempt,
+         (struct tg_event){.kind = TG_EV_DELTA,
+                           .choice = c->index,
+                           .part = c->n_parts - 1,
+                           .delta_kind = kind,
+                           .text = text,
+                           .logprobs = kind == TG_DELTA_TEXT ? c->logprobs : TG_STR("")});
+    if (kind == TG_DELTA_TEXT)
+        c->logprobs = TG_STR(""); /* once */
+}
+
+static void on_call(void *ctx, enum tg_call_event ev, struct tg_str s)
+{
+    struct choice *c = ctx;
+    char id[40];
+    switch (ev) {
+    case TG_CPE_TEXT:
+        open_part(c, TG_PART_TEXT, TG_STR(""), TG_STR(""));
+        put_delta(c, TG_DELTA_TEXT, s);
+        return;
+    case TG_CPE_START:
+        tg_rand_id("call_", id, sizeof id);
+        open_part(c, TG_PART_TOOL_CALL, tg_str_c(id), s);
+        return;
+    case TG_CPE_ARGUMENTS:
+        put_delta(c, TG_DELTA_ARGUMENTS, s);
+        return;
+    case TG_CPE_END:
+        close_part(c);
+        return;
+    }
+    TG_UNREACHABLE();
 }
 
 static void note_prompt(struct local *st, const struct tg_engine_event *ev)
@@ -219,38 +219,60 @@ static void note_prompt(struct local *st, const struct tg_engine_event *ev)
 
 static void note_output(struct local *st, const struct tg_engine_event *ev)
 {
-    st->usage.output_tokens += (int64_t)ev->counts.completion_tokens - st->tokens[ev->choice];
-    st->tokens[ev->choice] = ev->counts.completion_tokens;
+    struct choice *c = &st->choices[ev->choice];
+    st->usage.output_tokens += (int64_t)ev->counts.completion_tokens - c->tokens;
+    c->tokens = ev->counts.completion_tokens;
     st->usage_new = true;
 }
 
-static void give_credit(struct local *st, uint32_t choice, uint32_t cost)
+static void give_credit(struct local *st, struct choice *c, uint32_t cost)
 {
-    st->owed[choice] += cost;
-    if (st->owed[choice] < CREDIT_BACK_BYTES)
+    c->owed += cost;
+    if (c->owed < CREDIT_BACK_BYTES)
         return;
-    tg_engine_credit(st->b->opts.host, st->request_id, choice, st->owed[choice]);
-    st->owed[choice] = 0;
+    tg_engine_credit(st->b->opts.host, st->request_id, c->index, c->owed);
+    c->owed = 0;
 }
 
 static int on_text(struct tg_attempt *a, struct local *st, const struct tg_engine_event *ev)
 {
     struct tg_buf *json = &st->b->json;
+    struct choice *c = &st->choices[ev->choice];
+    int rc = 0;
     tg_buf_clear(json);
     if (ev->n_logprobs && tg_attempt_job(a)->chat->is_completion)
-        tg_logprobs_completion(json, ev->logprobs, ev->n_logprobs, &st->characters[ev->choice]);
+        tg_logprobs_completion(json, ev->logprobs, ev->n_logprobs, &c->characters);
     else if (ev->n_logprobs)
         tg_logprobs_chat(json, ev->logprobs, ev->n_logprobs);
+    begin(a, st);
+    c->logprobs = tg_buf_str(json);
+    if (!tg_buf_ok(json))
+        rc = TG_E_NOMEM;
+    else if (st->tools)
+        rc = tg_callparse_push(&c->calls, ev->text);
+    else
+        on_call(c, TG_CPE_TEXT, ev->text);
+    c->logprobs = TG_STR("");
+    if (rc)
+        return tg_fail_set(tg_attempt_fail(a), TG_E_NOMEM, "out of memory");
+    note_output(st, ev);
+    give_credit(st, c, ev->cost);
+    return 0;
+}
+
+static int on_vector(struct tg_attempt *a, struct local *st, const struct tg_engine_event *ev)
+{
+    struct tg_buf *json = &st->b->json;
+    tg_buf_clear(json);
+    tg_buf_char(json, '"');
+    tg_base64_encode(ev->text, json);
+    tg_buf_char(json, '"');
     if (!tg_buf_ok(json))
         return tg_fail_set(tg_attempt_fail(a), TG_E_NOMEM, "out of memory");
-    begin(a, st, ev);
-    emit(a, (struct tg_event){.kind = TG_EV_DELTA,
-                              .choice = ev->choice,
-                              .delta_kind = TG_DELTA_TEXT,
-                              .text = ev->text,
-                              .logprobs = tg_buf_str(json)});
-    note_output(st, ev);
-    give_credit(st, ev->choice, ev->cost);
+    begin(a, st);
+    emit(a, (struct tg_event){.kind = TG_EV_ITEM,
+                              .choice = (uint32_t)st->first_input + ev->choice,
+                              .text = tg_buf_str(json)});
     return 0;
 }
 
@@ -262,27 +284,70 @@ static void flush_usage(struct tg_attempt *a, struct local *st)
     emit(a, (struct tg_event){.kind = TG_EV_USAGE, .usage = &st->usage});
 }
 
-static int on_done(struct tg_attempt *a, struct local *st, const struct tg_engine_event *ev)
+static int end(struct tg_attempt *a, struct local *st)
 {
-    bool length = ev->reason == TG_ENGINE_LENGTH;
-    if (ev->reason == TG_ENGINE_CANCELLED)
-        return tg_fail_set(tg_attempt_fail(a), TG_E_LOCAL_UNAVAILABLE,
-                           "the local engine gave the request up");
-    begin(a, st, ev);
-    note_prompt(st, ev);
-    note_output(st, ev);
-    emit(a, (struct tg_event){.kind = TG_EV_PART_END, .choice = ev->choice});
-    if (ev->last)
-        flush_usage(a, st);
-    emit(a, (struct tg_event){.kind = TG_EV_FINISH,
-                              .choice = ev->choice,
-                              .finish = length ? TG_FINISH_LENGTH : TG_FINISH_STOP,
-                              .text = length ? TG_STR("length") : TG_STR("stop")});
-    if (!ev->last)
-        return TG_BACKEND_WAITING;
+    flush_usage(a, st);
     emit(a, (struct tg_event){.kind = TG_EV_END});
     st->over = true;
     return TG_BACKEND_FINISHED;
+}
+
+/* One text of many, or the count. */
+static int on_task_done(struct tg_attempt *a, struct local *st, const struct tg_engine_event *ev)
+{
+    const struct tg_chat_req *chat = tg_attempt_job(a)->chat;
+    begin(a, st);
+    st->usage.input_tokens += ev->counts.prompt_tokens;
+    st->usage_new = true;
+    if (!ev->last)
+        return TG_BACKEND_WAITING;
+    st->first_input += TG_REQUEST_EMBED_TEXTS;
+    if (st->task == TG_TASK_COUNT || st->first_input >= chat->inputs.n)
+        return end(a, st);
+    return begin_embed(a, st);
+}
+
+static void finish_choice(struct tg_attempt *a, struct choice *c, bool tools, bool length,
+                          struct tg_str stop)
+{
+    if (tools)
+        tg_callparse_finish(&c->calls);
+    if (c->n_parts == 0)
+        open_part(c, TG_PART_TEXT, TG_STR(""), TG_STR(""));
+    close_part(c);
+    enum tg_finish why = length             ? TG_FINISH_LENGTH
+                         : c->calls.n_calls ? TG_FINISH_TOOL_CALLS
+                                            : TG_FINISH_STOP;
+    emit(a, (struct tg_event){.kind = TG_EV_FINISH,
+                              .choice = c->index,
+                              .finish = why,
+                              .text = tg_str_c(tg_finish_name(why)),
+                              .stop_text = stop});
+}
+
+static struct tg_str stop_of(const struct tg_attempt *a, const struct tg_engine_event *ev)
+{
+    const struct tg_sampling *s = &tg_attempt_job(a)->chat->sampling;
+    return ev->reason == TG_ENGINE_STOP_STRING && ev->stop_index < s->n_stops
+               ? s->stops[ev->stop_index]
+               : TG_STR("");
+}
+
+static int on_done(struct tg_attempt *a, struct local *st, const struct tg_engine_event *ev)
+{
+    if (ev->reason == TG_ENGINE_CANCELLED)
+        return tg_fail_set(tg_attempt_fail(a), TG_E_LOCAL_UNAVAILABLE,
+                           "the local engine gave the request up");
+    if (st->task != TG_TASK_CHAT)
+        return on_task_done(a, st, ev);
+    begin(a, st);
+    note_prompt(st, ev);
+    note_output(st, ev);
+    if (ev->last)
+        flush_usage(a, st);
+    finish_choice(a, &st->choices[ev->choice], st->tools, ev->reason == TG_ENGINE_LENGTH,
+                  stop_of(a, ev));
+    return ev->last ? end(a, st) : TG_BACKEND_WAITING;
 }
 
 static int on_error(struct tg_attempt *a, const struct tg_engine_event *ev)
@@ -298,9 +363,15 @@ static int take(struct tg_attempt *a, struct local *st, const struct tg_engine_e
 {
     switch (ev->kind) {
     case TG_ENGINE_EV_STARTED:
-        begin(a, st, ev);
+        if (st->task != TG_TASK_CHAT)
+            return 0;
+        begin(a, st);
+        if (!st->tools)
+            open_part(&st->choices[ev->choice], TG_PART_TEXT, TG_STR(""), TG_STR(""));
         note_prompt(st, ev);
         return 0;
+    case TG_ENGINE_EV_VECTOR:
+        return on_vector(a, st, ev);
     case TG_ENGINE_EV_TEXT:
         return on_text(a, st, ev);
     case TG_ENGINE_EV_DONE:
@@ -355,6 +426,9 @@ static void stop(struct tg_attempt *a)
 {
     struct local *st = tg_attempt_state_mem(a);
     struct tg_engine_event *ev;
+    for (uint32_t i = 0; i < st->n_choices; i++)
+        tg_callparse_fini(&st->choices[i].calls);
+    st->n_choices = 0;
     if (!st->b)
         return;
     while ((ev = pop(st)))
@@ -366,7 +440,8 @@ static void stop(struct tg_attempt *a)
 
 const struct tg_backend_ops tg_backend_engine_ops = {
     .name = "local",
-    .tasks = 1u << TG_TASK_CHAT,
+    .tasks = 1u << TG_TASK_CHAT | 1u << TG_TASK_COUNT | 1u << TG_TASK_EMBED,
+    .fidelity = tg_engine_fidelity,
     .state_bytes = sizeof(struct local),
     .start = start,
     .step = step,
@@ -381,7 +456,7 @@ static void on_event(void *ctx, struct tg_engine_event *ev)
     struct tg_engine_backend *b = ctx;
     struct tg_attempt *a = tg_attempt_find(b->opts.rt, ev->tag.a);
     struct local *st = a ? tg_attempt_state_mem(a) : NULL;
-    if (!st || !st->b || st->request_id != ev->request_id || ev->choice >= TG_ENGINE_MAX_CHOICES) {
+    if (!st || !st->b || st->request_id != ev->request_id || ev->choice >= st->n_choices) {
         tg_engine_event_free(ev); /* late: the attempt is gone */
         return;
     }

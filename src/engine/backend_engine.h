@@ -27,5 +27,7 @@ int tg_engine_backend_new(const struct tg_engine_backend_opts *opts,
 void tg_engine_backend_free(struct tg_engine_backend *b); /* NULL is allowed */
 
 extern const struct tg_backend_ops tg_backend_engine_ops;
+/* TG_FEATURE_COUNT fates of a request's features, chat/fidelity.h. */
+extern const uint8_t tg_engine_fidelity[];
 
 #endif

@@ -29,6 +29,7 @@ struct engine {
     uint32_t n_slots, turn;
     struct tg_list waiting;
     uint32_t n_waiting;
+    struct tg_embedder embedder;
     struct tg_llm_row *rows;
     struct tg_buf frames;
     struct tg_p_beat beat;
@@ -373,7 +374,7 @@ static void beat(struct engine *e, bool idle)
         return;
     e->last_beat_us = now;
     e->beat.running = running(e);
-    e->beat.waiting = e->n_waiting;
+    e->beat.waiting = e->n_waiting + e->embedder.n;
     e->beat.cells_used = cells_of(e, false);
     if (e->rate_us > 0) {
         e->beat.decode_tokens_per_s = (float)((double)e->rate_tokens * 1e6 / (double)e->rate_us);
@@ -403,7 +404,7 @@ static void take_new(struct engine *e, bool wait)
     if (wait && tg_list_empty(&c->to_engine) && !c->engine_poke) {
         struct timespec ts;
         wait_until(&ts, BEAT_US);
-        if (running(e) + e->n_waiting)
+        if (running(e) + e->n_waiting + e->embedder.n)
             pthread_cond_timedwait(&c->engine_wake, &c->lock, &ts);
         else
             pthread_cond_wait(&c->engine_wake, &c->lock);
@@ -411,6 +412,11 @@ static void take_new(struct engine *e, bool wait)
     c->engine_poke = false;
     struct tg_list *it;
     while ((it = tg_list_pop_head(&c->to_engine))) {
+        struct tg_job *j = tg_list_entry(it, struct tg_job, link);
+        if (j->req.kind == TG_P_EMBED) {
+            tg_embedder_add(&e->embedder, j);
+            continue;
+        }
         tg_list_add_tail(&e->waiting, it);
         e->n_waiting++;
     }
@@ -440,6 +446,8 @@ static void run(struct engine *e)
         worked = false;
         if (atomic_load(&e->c->out.backlog) < TG_CHILD_OUT_HIGH_BYTES)
             worked = step(e);
+        if (tg_embedder_step(&e->embedder, &e->frames))
+            worked = e->urgent = true;
         beat(e, running(e) + e->n_waiting == 0 && e->rate_us > 0);
         send_frames(e, worked);
     }
@@ -460,6 +468,7 @@ void *tg_child_engine(void *child)
     e.rows = tg_calloc(tg_llm_n_batch(c->llm), sizeof *e.rows);
     if (!e.rows)
         tg_child_die("out of memory");
+    tg_embedder_init(&e.embedder, c, &e.beat);
     e.ns_per_prompt_token = c->ready.calib.prefill_ns_per_token;
     tg_child_start_tokenizer(c);
     run(&e);

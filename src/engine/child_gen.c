@@ -19,9 +19,12 @@ int tg_gen_start(struct tg_child *c, struct tg_job *j)
     for (uint32_t i = 0; i < j->req.n_bias; i++)
         if (j->req.bias[i].token < 0 || (uint32_t)j->req.bias[i].token >= c->ready.info.n_vocab)
             return TG_E_INVALID_VALUE;
-    j->sampler =
-        tg_llm_sampler_new(c->llm, &j->req.sampling, j->req.bias, j->req.n_bias, c->plan.n_ctx);
-    return j->sampler ? 0 : TG_E_NOMEM;
+    j->sampler = tg_llm_sampler_new(c->llm, &j->req.sampling, j->req.bias, j->req.n_bias,
+                                    c->plan.n_ctx, j->grammar);
+    if (!j->sampler)
+        return TG_E_NOMEM;
+    j->grammar = NULL;
+    return 0;
 }
 
 /* ---- logprobs ---- */
@@ -175,7 +178,11 @@ enum tg_gen_result tg_gen_step(struct tg_child *c, struct tg_job *j, uint32_t ro
     char piece[PIECE_MAX_BYTES];
     int32_t token = tg_llm_sample(c->llm, j->sampler, row);
     if (token < 0) {
-        tg_gen_fail(j, TG_E_LOCAL_FAILED, "the model's output is not a number", frames);
+        tg_gen_fail(j, TG_E_LOCAL_FAILED,
+                    token == TG_LLM_NO_TOKEN
+                        ? "the model has no token that the answer's form allows"
+                        : "the model's output is not a number",
+                    frames);
         return TG_GEN_OVER;
     }
     if (!j->prompted_us)

@@ -38,6 +38,8 @@ void tg_job_free(struct tg_child *c, struct tg_job *j)
     pthread_mutex_unlock(&c->lock);
     if (j->sampler)
         tg_llm_sampler_free(c->llm, j->sampler);
+    if (j->grammar)
+        tg_llm_grammar_free(c->llm, j->grammar);
     tg_textout_fini(&j->text);
     drop_logprobs(j);
     tg_free(j->tokens);
@@ -167,6 +169,27 @@ static void queued(struct tg_child *c, struct tg_job *j)
 }
 
 /* A prompt of n_ctx tokens would leave no room for an answer. */
+static uint32_t most_tokens(const struct tg_child *c, const struct tg_job *j)
+{
+    return j->req.count_only           ? TG_ENGINE_MAX_TEXT_BYTES
+           : j->req.kind == TG_P_EMBED ? c->embed_tokens
+                                       : c->plan.n_ctx - 1;
+}
+
+/* Here rather than on the engine thread, where a large grammar would hold up everybody. */
+static int read_grammar(struct tg_child *c, struct tg_job *j, struct tg_fail *f)
+{
+    if (j->req.grammar.n == 0 || j->req.count_only || j->req.kind == TG_P_EMBED)
+        return 0;
+    const char *text = tg_arena_cstr(&j->arena, j->req.grammar);
+    if (!text)
+        return tg_fail_set(f, TG_E_NOMEM, "the engine is out of memory");
+    j->grammar = tg_llm_grammar_new(c->llm, text);
+    return j->grammar ? 0
+                      : tg_fail_set(f, TG_E_LOCAL_FAILED,
+                                    "the engine does not understand the answer's grammar");
+}
+
 static void tokenise(struct tg_child *c, struct tg_job *j)
 {
     struct tg_fail f;
@@ -176,8 +199,10 @@ static void tokenise(struct tg_child *c, struct tg_job *j)
         queued(c, j); /* the engine thread answers cancels */
         return;
     }
-    uint32_t most = j->req.count_only ? TG_ENGINE_MAX_TEXT_BYTES : c->plan.n_ctx - 1;
-    int rc = tg_prompt_make(c->llm, &j->req, c->chat_template, most, &f, &p);
+    const struct tg_prompt_model m = {c->llm, &c->control, c->chat_template};
+    int rc = read_grammar(c, j, &f);
+    if (!rc)
+        rc = tg_prompt_make(&m, &j->req, most_tokens(c, j), &f, &p);
     if (rc < 0) {
         tg_child_send_error(c, j->id, f.err ? f.err : rc, f.message);
         tg_job_free(c, j);

@@ -9,7 +9,10 @@
 #include "base/err.h"
 #include "engine/child_priv.h"
 
-enum { PATH_CAP = 4096 };
+enum {
+    PATH_CAP = 4096,
+    EMBED_TOKENS = 2048, /* a text is embedded in one piece: its memory grows with its length */
+};
 
 /* The folder of the running binary with `tail` behind it, "" if it can't be told. */
 static void beside_binary(const char *tail, char *out, size_t cap)
@@ -96,8 +99,10 @@ static void limit_memory(const struct tg_plan *p, const struct tg_llm_shape *sha
 {
     enum { SLACK = 512 << 20 }; /* thread stacks and allocator arenas are reserved, not used */
     uint64_t now = tg_memory_address_space();
+    /* Embedding computes one row of output per token, and may be asked for later. */
+    uint64_t embed = (uint64_t)EMBED_TOKENS * shape->n_vocab * 4;
     uint64_t most = now + p->memory_bytes + p->memory_bytes / 2 + shape->file_bytes + SLACK +
-                    TG_TOKENIZER_STACK_BYTES;
+                    embed + TG_TOKENIZER_STACK_BYTES;
     struct rlimit old, set;
     if (now == 0 || getrlimit(RLIMIT_AS, &old) != 0)
         return;
@@ -115,7 +120,7 @@ static void check_template(struct tg_child *c, struct tg_engine_info *info)
     struct tg_buf b;
     tg_buf_init(&b, 64 << 10);
     const char *name = c->chat_template[0] ? c->chat_template : NULL;
-    info->has_template = tg_llm_template(c->llm, name, &msg, 1, &b) == 0;
+    info->has_template = tg_prompt_render(c->llm, name, &msg, 1, &b) == 0;
     tg_str_to_c(tg_str_c(name                 ? name
                          : info->has_template ? "model"
                                               : "none"),
@@ -167,6 +172,8 @@ static int load(struct tg_child *c, struct tg_fail *f)
     rc = tg_llm_load(c->llm, path, c->init.no_mmap || c->init.builtin, on_progress, c, f);
     c->ready.calib = c->init.calib;
     if (!rc)
+        rc = tg_control_make(c->llm, &c->control);
+    if (!rc)
         rc = tg_calibrate(c->llm, &c->plan, c->init.flash, shape.file_bytes, &c->ready.calib, f);
     if (rc)
         return rc;
@@ -176,6 +183,7 @@ static int load(struct tg_child *c, struct tg_fail *f)
     name_size(info);
     check_template(c, info);
     info->n_ctx = c->plan.n_ctx;
+    c->embed_tokens = c->plan.n_ctx < EMBED_TOKENS ? c->plan.n_ctx : EMBED_TOKENS;
     info->cache_tokens = tg_llm_n_cells(c->llm);
     info->slots = c->plan.slots;
     info->threads = c->plan.threads;

@@ -48,8 +48,9 @@ struct tg_job {
     /* tokenizer, then engine thread */
     int32_t *tokens; /* prompt, then what was generated */
     uint32_t n_tokens, n_prompt, n_cached, n_generated;
-    uint32_t max_tokens; /* of output; fits the context */
-    uint64_t order;      /* of admission; 0: never admitted */
+    uint32_t max_tokens;            /* of output; fits the context */
+    uint64_t order;                 /* of admission; 0: never admitted */
+    struct tg_llm_grammar *grammar; /* until the sampler takes it over */
     struct tg_llm_sampler *sampler;
     struct tg_textout text;
     struct tg_list logprobs; /* of struct tg_job_logprob, oldest first */
@@ -69,7 +70,9 @@ struct tg_child {
     char *chat_template; /* NUL-terminated, "" */
     struct tg_buf init_payload;
     struct tg_llm *llm;
-    unsigned progress; /* permille last told */
+    struct tg_control control;
+    uint32_t embed_tokens; /* of one text that is embedded */
+    unsigned progress;     /* permille last told */
     struct tg_p_ready ready;
     struct tg_plan plan;
 
@@ -116,6 +119,21 @@ int tg_child_load(struct tg_child *c) TG_WARN_UNUSED;
 /* Measures (or takes over what an earlier child measured) and leaves the context made. */
 int tg_calibrate(struct tg_llm *m, const struct tg_plan *plan, int flash, uint64_t file_bytes,
                  struct tg_calib *calib, struct tg_fail *f) TG_WARN_UNUSED;
+
+/* ---- child_embed.c: texts to vectors, engine thread ---- */
+struct tg_embedder {
+    struct tg_child *c;
+    struct tg_p_beat *beat; /* sent while a long text is computed */
+    struct tg_list jobs;    /* waiting, in order of arrival */
+    uint32_t n;
+    struct tg_list batch; /* being computed */
+    bool open;
+    uint64_t beat_us;
+};
+void tg_embedder_init(struct tg_embedder *e, struct tg_child *c, struct tg_p_beat *beat);
+void tg_embedder_add(struct tg_embedder *e, struct tg_job *j);
+/* Computes some of the waiting texts and writes their frames; false: there was nothing to do. */
+bool tg_embedder_step(struct tg_embedder *e, struct tg_buf *frames);
 
 /* ---- child_gen.c: one job's generation, engine thread ---- */
 enum tg_gen_result { TG_GEN_MORE, TG_GEN_OVER };

@@ -4,9 +4,9 @@
  *
  * Thread rule: tg_engine_host_new/free on one thread (boot); everything else from any thread.
  * Event order for one choice: STARTED, TEXT*, then exactly one of DONE and ERROR. A refused request
- * gets ERROR alone; a request with count_only gets DONE alone. Events of a cancelled request stop
- * soon after the cancel with DONE(CANCELLED) or ERROR; unknown ids are to be ignored.
- * Limits: TG_ENGINE_MAX_*. Errors are TG_E_* of base/err.h. */
+ * gets ERROR alone; a request with count_only gets DONE alone; embed: VECTOR in place of TEXT.
+ * Events of a cancelled request stop soon after the cancel with DONE(CANCELLED) or ERROR; unknown
+ * ids are to be ignored. Limits: TG_ENGINE_MAX_*. Errors are TG_E_* of base/err.h. */
 #ifndef TG_ENGINE_ENGINE_H
 #define TG_ENGINE_ENGINE_H
 
@@ -87,6 +87,11 @@ struct tg_engine_request {
     bool raw;             /* no template: `prompt` is continued */
     bool count_only;      /* only count the prompt's tokens */
     struct tg_str prompt; /* with raw */
+    /* Vectors of these texts instead of an answer; choice is the text's index, at most
+     * TG_ENGINE_MAX_CHOICES. Events: STARTED, VECTOR, DONE for each. */
+    const struct tg_str *embed;
+    size_t n_embed;
+    struct tg_str grammar; /* GBNF with the rule root: what the answer must be; "": anything */
     struct tg_engine_sampling sampling;
     const struct tg_str *stops;
     size_t n_stops;
@@ -104,6 +109,7 @@ struct tg_engine_request {
 enum tg_engine_event_kind {
     TG_ENGINE_EV_STARTED,
     TG_ENGINE_EV_TEXT,
+    TG_ENGINE_EV_VECTOR, /* text: the bytes of floats, aligned, of length 1 together */
     TG_ENGINE_EV_DONE,
     TG_ENGINE_EV_ERROR,
 };
@@ -145,12 +151,12 @@ struct tg_engine_event {
     bool last; /* DONE, ERROR: nothing follows for the whole request */
     struct tg_engine_counts
         counts; /* STARTED: prompt and cached; TEXT: completion so far; DONE: all */
-    enum tg_engine_reason reason;             /* DONE */
-    uint32_t stop_index;                      /* DONE with STOP_STRING */
-    int err;                                  /* ERROR: TG_E_* */
-    int64_t retry_after_ms;                   /* ERROR: -1 none */
-    struct tg_str text;                       /* TEXT: whole UTF-8 characters; ERROR: for people */
-    uint32_t cost;                            /* TEXT: to be given back with tg_engine_credit() */
+    enum tg_engine_reason reason; /* DONE */
+    uint32_t stop_index;          /* DONE with STOP_STRING */
+    int err;                      /* ERROR: TG_E_* */
+    int64_t retry_after_ms;       /* ERROR: -1 none */
+    struct tg_str text;           /* TEXT: whole UTF-8 characters; VECTOR; ERROR: for people */
+    uint32_t cost;                /* TEXT: to be given back with tg_engine_credit() */
     const struct tg_engine_logprob *logprobs; /* TEXT */
     uint32_t n_logprobs;
 };

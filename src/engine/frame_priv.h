@@ -15,10 +15,10 @@
 #include "base/str.h"
 
 /* Changed whenever a payload changes; INIT carries it. */
-#define TG_FRAME_VERSION 1u
+#define TG_FRAME_VERSION 2u
 #define TG_FRAME_MAGIC   0x4754u
 #define TG_FRAME_HEAD    16u
-/* Largest payloads: a request's text is at most 256 KiB plus its settings. */
+/* Largest payloads: a request's text and its grammar are at most 256 KiB each. */
 #define TG_FRAME_MAX_TO_CHILD   (1u << 20)
 #define TG_FRAME_MAX_FROM_CHILD (256u << 10)
 
@@ -36,6 +36,7 @@ enum tg_frame_type {
     TG_FR_QUEUED, /* u32 prompt tokens: tokenised, waits for a slot */
     TG_FR_STARTED,
     TG_FR_TEXT,
+    TG_FR_VECTOR, /* floats */
     TG_FR_DONE,
     TG_FR_ERROR, /* i32 TG_E_*, text */
     TG_FR_BEAT,  /* counters of the engine thread */

@@ -208,7 +208,7 @@ static void emit(void *ctx, uint32_t client, const struct tg_engine_event *ev, v
         b = use_spare(spare, ev);
     } else {
         /* A text with a hole is worse than none. */
-        if (ev->kind == TG_ENGINE_EV_TEXT)
+        if (ev->kind == TG_ENGINE_EV_TEXT || ev->kind == TG_ENGINE_EV_VECTOR)
             tg_engine_cancel(h, ev->request_id);
         return;
     }

@@ -5,9 +5,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
-#include <link.h>
 #include <math.h>
-#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +15,7 @@
 #include "base/assert.h"
 #include "base/err.h"
 #include "engine/llama_api_priv.h"
+#include "engine/lib_priv.h"
 
 /* X(function) */
 #define LLAMA_FUNCTIONS(X)                \
@@ -51,6 +50,9 @@
     X(llama_batch_free)                   \
     X(llama_decode)                       \
     X(llama_get_logits_ith)               \
+    X(llama_get_embeddings_seq)           \
+    X(llama_model_n_embd_out)             \
+    X(llama_pooling_type)                 \
     X(llama_tokenize)                     \
     X(llama_token_to_piece)               \
     X(llama_vocab_n_tokens)               \
@@ -69,6 +71,9 @@
     X(llama_sampler_init_temp)            \
     X(llama_sampler_init_penalties)       \
     X(llama_sampler_init_logit_bias)      \
+    X(llama_sampler_init_grammar)         \
+    X(llama_sampler_apply)                \
+    X(llama_sampler_accept)               \
     X(llama_sampler_sample)               \
     X(llama_sampler_free)                 \
     X(ggml_backend_load_all)              \
@@ -109,100 +114,36 @@ struct tg_llm {
     bool have_batch;
     struct ggml_threadpool *pool;
     threadpool_free_fn pool_free;
-    uint32_t n_cells, n_batch, n_vocab, max_piece;
-    /* Texts of control tokens, those of one first byte together: [starts[b], starts[b + 1]). */
-    struct tg_str *control;
-    uint32_t starts[257];
+    uint32_t n_cells, n_batch, n_vocab;
+    llama_token_data *candidates; /* n_vocab: sampling with a grammar */
+    struct llama_context *embed;  /* NULL: not made yet */
+    bool (*embed_go)(void *ctx);
+    void *embed_ctx;
+    uint32_t embed_tokens;
 };
 
 struct tg_llm_sampler {
-    struct llama_sampler *chain; /* NULL: plain argmax */
+    struct llama_sampler *chain;   /* NULL: plain argmax */
+    struct llama_sampler *grammar; /* NULL: anything */
 };
-
-/* ---- the library's log: pieces in, whole lines out ---- */
-
-static struct {
-    pthread_mutex_t lock;
-    void (*sink)(const char *line);
-    bool verbose, pass;
-    size_t n;
-    char line[512];
-    char first_error[256]; /* of the current operation: the later ones only repeat it */
-} the_log = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static void log_line(void)
-{
-    the_log.line[the_log.n] = '\0';
-    if (the_log.pass && the_log.n && the_log.sink)
-        the_log.sink(the_log.line);
-    the_log.n = 0;
-}
 
 static void on_log(enum ggml_log_level level, const char *text, void *ctx)
 {
     (void)ctx;
-    pthread_mutex_lock(&the_log.lock);
-    if (level != GGML_LOG_LEVEL_CONT)
-        the_log.pass = the_log.verbose || level >= GGML_LOG_LEVEL_WARN;
-    for (; *text; text++) {
-        if (*text == '\n')
-            log_line();
-        else if (the_log.n < sizeof the_log.line - 1)
-            the_log.line[the_log.n++] = *text;
-    }
-    if (level == GGML_LOG_LEVEL_ERROR && the_log.n == 0 && !the_log.first_error[0])
-        tg_str_to_c(tg_str_c(the_log.line), the_log.first_error, sizeof the_log.first_error);
-    pthread_mutex_unlock(&the_log.lock);
-}
-
-static void log_forget_error(void)
-{
-    pthread_mutex_lock(&the_log.lock);
-    the_log.first_error[0] = '\0';
-    pthread_mutex_unlock(&the_log.lock);
-}
-
-static void log_error(char *out, size_t cap)
-{
-    pthread_mutex_lock(&the_log.lock);
-    tg_str_to_c(tg_str_c(the_log.first_error), out, cap);
-    pthread_mutex_unlock(&the_log.lock);
+    tg_liblog_text(level == GGML_LOG_LEVEL_CONT    ? TG_LIBLOG_MORE
+                   : level == GGML_LOG_LEVEL_ERROR ? TG_LIBLOG_ERROR
+                   : level == GGML_LOG_LEVEL_WARN  ? TG_LIBLOG_WARN
+                                                   : TG_LIBLOG_INFO,
+                   text);
 }
 
 /* ---- opening ---- */
 
-/* `dir` "" means the system's own search path. */
-static void *open_in(const char *dir)
-{
-    static const char *const names[] = {"libllama.v" TG_LLAMA_VERSION ".so", "libllama.so.0",
-                                        "libllama.so"};
-    for (size_t i = 0; i < TG_ARRAY_LEN(names); i++) {
-        char path[PATH_MAX];
-        int n = snprintf(path, sizeof path, "%s%s%s", dir, dir[0] ? "/" : "", names[i]);
-        if (n < 0 || (size_t)n >= sizeof path)
-            continue;
-        void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-        if (lib)
-            return lib;
-    }
-    return NULL;
-}
-
 static int open_library(struct tg_llm *m, const char *const *dirs, size_t n, struct tg_fail *f)
 {
-    for (size_t i = 0; i < n && !m->lib; i++) {
-        if (!dirs[i] || !dirs[i][0])
-            continue;
-        m->lib = open_in(dirs[i]);
-        if (m->lib)
-            tg_str_to_c(tg_str_c(dirs[i]), m->dir, sizeof m->dir);
-    }
-    if (!m->lib)
-        m->lib = open_in(TG_LLAMA_DIR); /* where the build found it; "": the system's path */
-    if (m->lib && !m->dir[0])
-        tg_str_to_c(tg_str_c(TG_LLAMA_DIR), m->dir, sizeof m->dir);
-    if (!m->lib)
-        m->lib = open_in("");
+    static const char *const names[] = {"libllama.v" TG_LLAMA_VERSION ".so", "libllama.so.0",
+                                        "libllama.so", NULL};
+    m->lib = tg_lib_open(names, dirs, n, TG_LLAMA_DIR, m->dir, sizeof m->dir);
     if (m->lib)
         return 0;
     const char *why = dlerror();
@@ -253,8 +194,7 @@ int tg_llm_open(const char *const *dirs, size_t n_dirs, void (*log)(const char *
     struct tg_llm *m = tg_calloc(1, sizeof *m);
     if (!m)
         return tg_fail_set(f, TG_E_NOMEM, "out of memory");
-    the_log.sink = log;
-    the_log.verbose = verbose;
+    tg_liblog_init(log, verbose);
     int rc = open_library(m, dirs, n_dirs, f);
     if (!rc)
         rc = bind_functions(m, f);
@@ -296,14 +236,22 @@ static void free_context(struct tg_llm *m)
     m->pool = NULL;
 }
 
+static void free_embed(struct tg_llm *m)
+{
+    if (m->embed)
+        m->f.llama_free(m->embed);
+    m->embed = NULL;
+}
+
 void tg_llm_close(struct tg_llm *m)
 {
     if (!m)
         return;
     free_context(m);
+    free_embed(m);
     if (m->model)
         m->f.llama_model_free(m->model);
-    tg_free(m->control);
+    tg_free(m->candidates);
     /* The library stays mapped: its threads and exit handlers may still need it. */
     tg_free(m);
 }
@@ -353,31 +301,22 @@ static uint64_t kv_bytes_per_token(struct tg_llm *m, const struct gguf_context *
            ((key ? key : head_size) + (value ? value : head_size)) * 2;
 }
 
-/* What clients may read of a path: where models lie on this machine is not their business. */
-static const char *file_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    if (strncmp(path, "/proc/self/fd/", 14) == 0)
-        return "the built-in model";
-    return slash ? slash + 1 : path;
-}
-
 int tg_llm_probe(struct tg_llm *m, const char *path, struct tg_llm_shape *out, struct tg_fail *f)
 {
     struct stat st;
     if (stat(path, &st) != 0)
         return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "the model file %s can't be opened: %s",
-                           file_name(path), strerrordesc_np(errno));
+                           tg_lib_file_name(path), strerrordesc_np(errno));
     if (!S_ISREG(st.st_mode))
-        return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "%s is not a file", file_name(path));
-    log_forget_error();
+        return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "%s is not a file", tg_lib_file_name(path));
+    tg_liblog_forget();
     struct gguf_context *g =
         m->f.gguf_init_from_file(path, (struct gguf_init_params){.no_alloc = true});
     if (!g) {
         char why[256];
-        log_error(why, sizeof why);
+        tg_liblog_first_error(why, sizeof why);
         return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "%s is not a usable GGUF file%s%s",
-                           file_name(path), why[0] ? ": " : "", why);
+                           tg_lib_file_name(path), why[0] ? ": " : "", why);
     }
     struct tg_llm_shape s = {.file_bytes = (uint64_t)st.st_size};
     int64_t at = m->f.gguf_find_key(g, "general.architecture");
@@ -410,38 +349,6 @@ static bool on_progress(float part, void *user)
     return p->fn(p->ctx, part >= 1 ? 1000 : part > 0 ? (unsigned)(part * 1000) : 0);
 }
 
-/* Fills starts[] and control[] with the tokens whose text must never come from a message. */
-static int index_control_tokens(struct tg_llm *m)
-{
-    uint32_t count[256] = {0}, total = 0;
-    for (int pass = 0; pass < 2; pass++) {
-        for (int32_t t = 0; t < (int32_t)m->n_vocab; t++) {
-            int attr = (int)m->f.llama_vocab_get_attr(m->vocab, t);
-            struct tg_str text = tg_str_c(m->f.llama_vocab_get_text(m->vocab, t));
-            if (text.n > m->max_piece)
-                m->max_piece = (uint32_t)text.n;
-            if (!(attr & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN)) || text.n == 0)
-                continue;
-            uint8_t b = (uint8_t)text.p[0];
-            if (pass)
-                m->control[m->starts[b] + count[b]] = text;
-            count[b]++;
-        }
-        if (pass)
-            return 0;
-        for (size_t b = 0; b < 256; b++) {
-            m->starts[b] = total;
-            total += count[b];
-            count[b] = 0;
-        }
-        m->starts[256] = total;
-        m->control = tg_calloc(total ? total : 1, sizeof *m->control);
-        if (!m->control)
-            return TG_E_NOMEM;
-    }
-    return 0;
-}
-
 int tg_llm_load(struct tg_llm *m, const char *path, bool no_mmap,
                 bool (*on_progress_fn)(void *ctx, unsigned permille), void *ctx, struct tg_fail *f)
 {
@@ -451,13 +358,13 @@ int tg_llm_load(struct tg_llm *m, const char *path, bool no_mmap,
     mp.load_mode = no_mmap ? LLAMA_LOAD_MODE_NONE : LLAMA_LOAD_MODE_MMAP;
     mp.progress_callback = on_progress;
     mp.progress_callback_user_data = &p;
-    log_forget_error();
+    tg_liblog_forget();
     m->model = m->f.llama_model_load_from_file(path, mp);
     if (!m->model) {
         char why[256];
-        log_error(why, sizeof why);
-        return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "%s can't be loaded%s%s", file_name(path),
-                           why[0] ? ": " : "", why);
+        tg_liblog_first_error(why, sizeof why);
+        return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "%s can't be loaded%s%s",
+                           tg_lib_file_name(path), why[0] ? ": " : "", why);
     }
     if (!m->f.llama_model_has_decoder(m->model) || m->f.llama_model_has_encoder(m->model))
         return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "%s does not generate text", path);
@@ -466,21 +373,10 @@ int tg_llm_load(struct tg_llm *m, const char *path, bool no_mmap,
     if (n <= 0)
         return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "%s has no vocabulary", path);
     m->n_vocab = (uint32_t)n;
-    if (index_control_tokens(m))
+    m->candidates = tg_calloc(m->n_vocab, sizeof *m->candidates);
+    if (!m->candidates)
         return tg_fail_set(f, TG_E_NOMEM, "out of memory");
     return 0;
-}
-
-static int find_cpu_library(struct dl_phdr_info *info, size_t size, void *out)
-{
-    (void)size;
-    static const char mark[] = "libggml-cpu-";
-    const char *at = info->dlpi_name ? strstr(info->dlpi_name, mark) : NULL;
-    if (!at)
-        return 0;
-    at += sizeof mark - 1;
-    tg_str_to_c(tg_str_make(at, strcspn(at, ".")), out, 48);
-    return 1;
 }
 
 void tg_llm_describe(const struct tg_llm *m, struct tg_engine_info *out)
@@ -495,7 +391,7 @@ void tg_llm_describe(const struct tg_llm *m, struct tg_engine_info *out)
     out->has_template = tg_llm_has_template(m);
     snprintf(out->library, sizeof out->library, "llama.cpp %s", m->version);
     tg_str_to_c(tg_str_c("cpu"), out->backend, sizeof out->backend);
-    dl_iterate_phdr(find_cpu_library, out->backend);
+    tg_lib_mapped("libggml-cpu-", out->backend, sizeof out->backend);
 }
 
 /* ggml makes and joins its threads at every graph unless it is given a pool. */
@@ -533,11 +429,11 @@ int tg_llm_context(struct tg_llm *m, const struct tg_llm_ctx_opts *o, struct tg_
                                                            : LLAMA_FLASH_ATTN_TYPE_AUTO;
     cp.kv_unified = true; /* partial seq_cp aborts otherwise */
     cp.no_perf = true;
-    log_forget_error();
+    tg_liblog_forget();
     m->ctx = m->f.llama_init_from_model(m->model, cp);
     if (!m->ctx) {
         char why[256];
-        log_error(why, sizeof why);
+        tg_liblog_first_error(why, sizeof why);
         return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE,
                            "no memory for a context of %u tokens (see context_tokens)%s%s",
                            o->n_cells, why[0] ? ": " : "", why);
@@ -588,26 +484,16 @@ bool tg_llm_is_end(const struct tg_llm *m, int32_t token)
     return m->f.llama_vocab_is_eog(m->vocab, token);
 }
 
-bool tg_llm_find_control(const struct tg_llm *m, struct tg_str s, size_t from, size_t *out_at,
-                         size_t *out_len)
+struct tg_str tg_llm_token_text(const struct tg_llm *m, int32_t token, bool *out_control)
 {
-    for (size_t i = from; i < s.n; i++) {
-        uint8_t b = (uint8_t)s.p[i];
-        struct tg_str rest = tg_str_from(s, i);
-        for (uint32_t k = m->starts[b]; k < m->starts[b + 1]; k++) {
-            if (!tg_str_starts(rest, m->control[k]))
-                continue;
-            *out_at = i;
-            *out_len = m->control[k].n;
-            return true;
-        }
-    }
-    return false;
+    int attr = (int)m->f.llama_vocab_get_attr(m->vocab, token);
+    *out_control = attr & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN);
+    return tg_str_c(m->f.llama_vocab_get_text(m->vocab, token));
 }
 
-uint32_t tg_llm_max_piece(const struct tg_llm *m)
+uint32_t tg_llm_n_vocab(const struct tg_llm *m)
 {
-    return m->max_piece;
+    return m->n_vocab;
 }
 
 bool tg_llm_has_template(const struct tg_llm *m)
@@ -616,38 +502,17 @@ bool tg_llm_has_template(const struct tg_llm *m)
 }
 
 int tg_llm_template(const struct tg_llm *m, const char *name, const struct tg_llm_message *msgs,
-                    size_t n, struct tg_buf *out)
+                    size_t n, char *out, size_t cap)
 {
     const char *tmpl = name ? name : m->f.llama_model_chat_template(m->model, NULL);
-    if (!tmpl)
-        return TG_E_LOCAL_FAILED;
-    struct llama_chat_message *v = tg_calloc(n ? n : 1, sizeof *v);
+    struct llama_chat_message *v = tmpl ? tg_calloc(n ? n : 1, sizeof *v) : NULL;
     if (!v)
-        return TG_E_NOMEM;
-    size_t want = 256;
-    for (size_t i = 0; i < n; i++) {
+        return tmpl ? TG_E_NOMEM : TG_E_LOCAL_FAILED;
+    for (size_t i = 0; i < n; i++)
         v[i] = (struct llama_chat_message){msgs[i].role, msgs[i].content};
-        want += 2 * strlen(msgs[i].content) + 64;
-    }
-    int rc = 0;
-    for (int tries = 0; tries < 2 && rc == 0; tries++) {
-        rc = tg_buf_reserve(out, want);
-        if (rc)
-            break;
-        int32_t len = m->f.llama_chat_apply_template(tmpl, v, n, true, out->p + out->n,
-                                                     (int32_t)(out->cap - out->n));
-        if (len < 0) {
-            rc = TG_E_LOCAL_FAILED;
-        } else if ((size_t)len <= out->cap - out->n) {
-            out->n += (size_t)len;
-            break;
-        } else {
-            want = (size_t)len;
-            rc = tries ? TG_E_FULL : 0;
-        }
-    }
+    int32_t len = m->f.llama_chat_apply_template(tmpl, v, n, true, out, (int32_t)cap);
     tg_free(v);
-    return rc;
+    return len < 0 ? TG_E_LOCAL_FAILED : len;
 }
 
 /* ---- the context ---- */
@@ -744,10 +609,12 @@ static bool chain_fill(struct tg_llm *m, struct llama_sampler *chain,
 
 struct tg_llm_sampler *tg_llm_sampler_new(struct tg_llm *m, const struct tg_engine_sampling *s,
                                           const struct tg_engine_bias *bias, uint32_t n_bias,
-                                          uint32_t penalty_window)
+                                          uint32_t penalty_window, struct tg_llm_grammar *grammar)
 {
     TG_REQUIRE(n_bias <= TG_ENGINE_MAX_BIAS);
     struct tg_llm_sampler *out = tg_calloc(1, sizeof *out);
+    if (out)
+        out->grammar = (struct llama_sampler *)grammar;
     if (!out || (s->temperature <= 0 && !has_penalties(s) && n_bias == 0))
         return out;
     struct llama_sampler_chain_params cp = m->f.llama_sampler_chain_default_params();
@@ -764,21 +631,170 @@ void tg_llm_sampler_free(struct tg_llm *m, struct tg_llm_sampler *s)
 {
     if (s && s->chain)
         m->f.llama_sampler_free(s->chain);
+    if (s)
+        tg_llm_grammar_free(m, (struct tg_llm_grammar *)s->grammar);
     tg_free(s);
+}
+
+struct tg_llm_grammar *tg_llm_grammar_new(const struct tg_llm *m, const char *gbnf)
+{
+    return (struct tg_llm_grammar *)m->f.llama_sampler_init_grammar(m->vocab, gbnf, "root");
+}
+
+void tg_llm_grammar_free(struct tg_llm *m, struct tg_llm_grammar *g)
+{
+    if (g)
+        m->f.llama_sampler_free((struct llama_sampler *)g);
+}
+
+/* A control token's text is nothing to the reader, but the grammar would take it for its letters.
+ */
+static bool is_silent(const struct tg_llm *m, llama_token t)
+{
+    return (m->f.llama_vocab_get_attr(m->vocab, t) & LLAMA_TOKEN_ATTR_CONTROL) &&
+           !m->f.llama_vocab_is_eog(m->vocab, t);
+}
+
+static bool grammar_allows(struct tg_llm *m, struct tg_llm_sampler *s, llama_token t)
+{
+    llama_token_data one = {t, 1, 0};
+    llama_token_data_array a = {.data = &one, .size = 1, .selected = -1};
+    if (is_silent(m, t))
+        return false;
+    m->f.llama_sampler_apply(s->grammar, &a);
+    return one.logit > -INFINITY;
+}
+
+static llama_token pick(struct tg_llm *m, struct tg_llm_sampler *s, llama_token_data_array *a)
+{
+    if (s->chain)
+        m->f.llama_sampler_apply(s->chain, a);
+    for (size_t i = 0; !s->chain && i < a->size; i++)
+        if (a->selected < 0 || a->data[i].logit > a->data[a->selected].logit)
+            a->selected = (int64_t)i;
+    return a->selected < 0 || (size_t)a->selected >= a->size ? -1 : a->data[a->selected].id;
+}
+
+static llama_token_data_array all_candidates(struct tg_llm *m, const float *logits)
+{
+    for (uint32_t i = 0; i < m->n_vocab; i++)
+        m->candidates[i] = (llama_token_data){(llama_token)i, logits[i], 0};
+    return (llama_token_data_array){.data = m->candidates, .size = m->n_vocab, .selected = -1};
+}
+
+/* Holding the whole vocabulary against the grammar costs a hundred times what one token costs, and
+ * most tokens that a model would choose are allowed: only after a refusal are the others asked. */
+static int32_t sample_in_grammar(struct tg_llm *m, struct tg_llm_sampler *s, const float *logits)
+{
+    llama_token_data_array a = all_candidates(m, logits);
+    llama_token t = pick(m, s, &a);
+    if (t < 0 || !grammar_allows(m, s, t)) {
+        size_t n = 0;
+        a = all_candidates(m, logits);
+        m->f.llama_sampler_apply(s->grammar, &a);
+        for (size_t i = 0; i < a.size; i++)
+            if (a.data[i].logit > -INFINITY && !is_silent(m, a.data[i].id))
+                a.data[n++] = a.data[i];
+        a.size = n;
+        t = n ? pick(m, s, &a) : TG_LLM_NO_TOKEN;
+    }
+    if (t < 0)
+        return t;
+    /* Accepting what the grammar forbids would end the process, and its end forbids everything. */
+    if (!m->f.llama_vocab_is_eog(m->vocab, t))
+        m->f.llama_sampler_accept(s->grammar, t);
+    if (s->chain)
+        m->f.llama_sampler_accept(s->chain, t);
+    return t;
 }
 
 int32_t tg_llm_sample(struct tg_llm *m, struct tg_llm_sampler *s, uint32_t row)
 {
-    if (s->chain)
+    if (s->chain && !s->grammar)
         return m->f.llama_sampler_sample(s->chain, m->ctx, (int32_t)row);
     const float *l = tg_llm_logits(m, row);
-    int32_t best = -1;
-    float max = -INFINITY;
-    for (uint32_t i = 0; l && i < m->n_vocab; i++) {
-        if (l[i] > max) {
-            max = l[i];
-            best = (int32_t)i;
-        }
+    if (!l)
+        return -1;
+    if (s->grammar)
+        return sample_in_grammar(m, s, l);
+    llama_token best = 0;
+    for (uint32_t i = 1; i < m->n_vocab; i++)
+        if (l[i] > l[best])
+            best = (llama_token)i;
+    return l[best] > -INFINITY ? best : -1;
+}
+
+/* ---- embeddings ---- */
+
+static bool embed_abort(void *llm)
+{
+    struct tg_llm *m = llm;
+    return !m->embed_go(m->embed_ctx);
+}
+
+int tg_llm_embed_open(struct tg_llm *m, uint32_t tokens, uint32_t n_seq, uint32_t threads,
+                      bool (*keep_going)(void *ctx), void *ctx, struct tg_fail *f)
+{
+    struct llama_context_params cp = m->f.llama_context_default_params();
+    /* A text must be in one piece to be pooled. */
+    cp.n_ctx = cp.n_batch = cp.n_ubatch = tokens;
+    cp.n_seq_max = n_seq;
+    cp.n_threads = cp.n_threads_batch = (int32_t)threads;
+    cp.kv_unified = true;
+    cp.embeddings = true;
+    cp.no_perf = true;
+    m->embed_go = keep_going;
+    m->embed_ctx = ctx;
+    cp.abort_callback = embed_abort;
+    cp.abort_callback_data = m;
+    for (int tries = 0; tries < 2; tries++) {
+        free_embed(m);
+        m->embed = m->f.llama_init_from_model(m->model, cp);
+        if (!m->embed || m->f.llama_pooling_type(m->embed) != LLAMA_POOLING_TYPE_NONE)
+            break;
+        cp.pooling_type = LLAMA_POOLING_TYPE_MEAN; /* it does not say: what most use */
     }
-    return best;
+    if (!m->embed)
+        return tg_fail_set(f, TG_E_LOCAL_UNAVAILABLE, "no memory to embed texts of %u tokens",
+                           tokens);
+    if (m->f.llama_pooling_type(m->embed) == LLAMA_POOLING_TYPE_RANK) {
+        free_embed(m);
+        return tg_fail_set(f, TG_E_UNSUPPORTED_PARAMETER, "this model ranks, it does not embed");
+    }
+    m->embed_tokens = tokens;
+    return 0;
+}
+
+uint32_t tg_llm_embed_dims(const struct tg_llm *m)
+{
+    int32_t n = m->f.llama_model_n_embd_out(m->model);
+    return n > 0 ? (uint32_t)n : 0;
+}
+
+int tg_llm_embed(struct tg_llm *m, const struct tg_llm_text *texts, uint32_t n)
+{
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < n; i++)
+        total += texts[i].n;
+    TG_REQUIRE(m->embed && n > 0 && total > 0 && total <= m->embed_tokens);
+    struct llama_batch b = m->f.llama_batch_init((int32_t)total, 0, 1);
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < texts[i].n; k++, b.n_tokens++) {
+            b.token[b.n_tokens] = texts[i].tokens[k];
+            b.pos[b.n_tokens] = (llama_pos)k;
+            b.n_seq_id[b.n_tokens] = 1;
+            b.seq_id[b.n_tokens][0] = (llama_seq_id)i;
+            b.logits[b.n_tokens] = true;
+        }
+    llama_memory_t memory = m->f.llama_get_memory(m->embed);
+    if (memory)
+        m->f.llama_memory_clear(memory, true);
+    int rc = m->f.llama_decode(m->embed, b);
+    m->f.llama_batch_free(b);
+    return rc == 0 ? 0 : rc == 2 ? TG_E_CANCELLED : TG_E_LOCAL_FAILED;
+}
+
+const float *tg_llm_embed_vector(struct tg_llm *m, uint32_t i)
+{
+    return m->f.llama_get_embeddings_seq(m->embed, (llama_seq_id)i);
 }

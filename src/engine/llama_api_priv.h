@@ -65,18 +65,18 @@ int tg_llm_tokenize(const struct tg_llm *m, struct tg_str text, bool add_special
 /* The text of a token (nothing for control tokens); bytes written, <= cap; 0 if it does not fit. */
 size_t tg_llm_piece(const struct tg_llm *m, int32_t token, char *out, size_t cap);
 bool tg_llm_is_end(const struct tg_llm *m, int32_t token);
-/* Position and length of the first control token's text in `s` at or after `from`; false: none. */
-bool tg_llm_find_control(const struct tg_llm *m, struct tg_str s, size_t from, size_t *out_at,
-                         size_t *out_len);
-uint32_t tg_llm_max_piece(const struct tg_llm *m); /* longest token text in bytes */
+uint32_t tg_llm_n_vocab(const struct tg_llm *m);
+/* As the vocabulary spells it; lives as long as the model. */
+struct tg_str tg_llm_token_text(const struct tg_llm *m, int32_t token, bool *out_control);
 
 struct tg_llm_message {
     const char *role, *content;
 };
 /* Renders the messages with the format called `name`, or the model's own template when NULL, open
- * for the assistant's answer. TG_E_LOCAL_FAILED: not a known format; TG_E_NOMEM, TG_E_FULL. */
+ * for the assistant's answer. The length, also when it is more than cap (then `out` is not whole);
+ * TG_E_LOCAL_FAILED: not a known format; TG_E_NOMEM. */
 int tg_llm_template(const struct tg_llm *m, const char *name, const struct tg_llm_message *msgs,
-                    size_t n, struct tg_buf *out) TG_WARN_UNUSED;
+                    size_t n, char *out, size_t cap) TG_WARN_UNUSED;
 bool tg_llm_has_template(const struct tg_llm *m);
 
 /* ---- the context: engine thread ---- */
@@ -105,12 +105,38 @@ void tg_llm_seq_copy(struct tg_llm *m, uint32_t from_seq, uint32_t to_seq, uint3
 
 /* ---- sampling: engine thread ---- */
 
-/* NULL: no memory. penalty_window: tokens looked back at. */
+/* A parsed GBNF text whose first rule is called root; NULL: it is not valid. Any thread. */
+struct tg_llm_grammar;
+struct tg_llm_grammar *tg_llm_grammar_new(const struct tg_llm *m, const char *gbnf) TG_WARN_UNUSED;
+void tg_llm_grammar_free(struct tg_llm *m, struct tg_llm_grammar *g); /* NULL is allowed */
+
+/* NULL: no memory. penalty_window: tokens looked back at. Takes the grammar (NULL: none) over when
+ * it does not fail. */
 struct tg_llm_sampler *tg_llm_sampler_new(struct tg_llm *m, const struct tg_engine_sampling *s,
                                           const struct tg_engine_bias *bias, uint32_t n_bias,
-                                          uint32_t penalty_window) TG_WARN_UNUSED;
+                                          uint32_t penalty_window,
+                                          struct tg_llm_grammar *grammar) TG_WARN_UNUSED;
 void tg_llm_sampler_free(struct tg_llm *m, struct tg_llm_sampler *s); /* NULL is allowed */
-/* The next token from row i of the last decode; negative if there is none. */
+/* The next token from row i of the last decode; negative if there is none: TG_LLM_NO_TOKEN when no
+ * token of the vocabulary goes on in the grammar. */
 int32_t tg_llm_sample(struct tg_llm *m, struct tg_llm_sampler *s, uint32_t row);
+#define TG_LLM_NO_TOKEN (-2)
+
+/* ---- embeddings: engine thread; a context of its own, beside that of the answers ---- */
+
+struct tg_llm_text {
+    const int32_t *tokens;
+    uint32_t n;
+};
+/* Makes the context for at most `tokens` tokens and n_seq texts at once. keep_going is asked many
+ * times during a computation; false breaks it off. TG_E_LOCAL_UNAVAILABLE: no memory;
+ * TG_E_UNSUPPORTED_PARAMETER: not for this model. */
+int tg_llm_embed_open(struct tg_llm *m, uint32_t tokens, uint32_t n_seq, uint32_t threads,
+                      bool (*keep_going)(void *ctx), void *ctx, struct tg_fail *f) TG_WARN_UNUSED;
+uint32_t tg_llm_embed_dims(const struct tg_llm *m);
+/* Computes the vectors of n texts. TG_E_CANCELLED: broken off; TG_E_LOCAL_FAILED. */
+int tg_llm_embed(struct tg_llm *m, const struct tg_llm_text *texts, uint32_t n) TG_WARN_UNUSED;
+/* The i-th text's vector, not normalised; valid until the next call; NULL: none. */
+const float *tg_llm_embed_vector(struct tg_llm *m, uint32_t i);
 
 #endif

@@ -63,17 +63,16 @@ bool tg_llm_is_end(const struct tg_llm *m, int32_t token)
 {
     TG_UNREACHABLE();
 }
-bool tg_llm_find_control(const struct tg_llm *m, struct tg_str s, size_t from, size_t *out_at,
-                         size_t *out_len)
+uint32_t tg_llm_n_vocab(const struct tg_llm *m)
 {
     TG_UNREACHABLE();
 }
-uint32_t tg_llm_max_piece(const struct tg_llm *m)
+struct tg_str tg_llm_token_text(const struct tg_llm *m, int32_t token, bool *out_control)
 {
     TG_UNREACHABLE();
 }
 int tg_llm_template(const struct tg_llm *m, const char *name, const struct tg_llm_message *msgs,
-                    size_t n, struct tg_buf *out)
+                    size_t n, char *out, size_t cap)
 {
     TG_UNREACHABLE();
 }
@@ -107,7 +106,7 @@ void tg_llm_seq_copy(struct tg_llm *m, uint32_t from_seq, uint32_t to_seq, uint3
 }
 struct tg_llm_sampler *tg_llm_sampler_new(struct tg_llm *m, const struct tg_engine_sampling *s,
                                           const struct tg_engine_bias *bias, uint32_t n_bias,
-                                          uint32_t penalty_window)
+                                          uint32_t penalty_window, struct tg_llm_grammar *grammar)
 {
     TG_UNREACHABLE();
 }
@@ -116,6 +115,31 @@ void tg_llm_sampler_free(struct tg_llm *m, struct tg_llm_sampler *s)
     TG_UNREACHABLE();
 }
 int32_t tg_llm_sample(struct tg_llm *m, struct tg_llm_sampler *s, uint32_t row)
+{
+    TG_UNREACHABLE();
+}
+struct tg_llm_grammar *tg_llm_grammar_new(const struct tg_llm *m, const char *gbnf)
+{
+    TG_UNREACHABLE();
+}
+void tg_llm_grammar_free(struct tg_llm *m, struct tg_llm_grammar *g)
+{
+    TG_UNREACHABLE();
+}
+int tg_llm_embed_open(struct tg_llm *m, uint32_t tokens, uint32_t n_seq, uint32_t threads,
+                      bool (*keep_going)(void *ctx), void *ctx, struct tg_fail *f)
+{
+    TG_UNREACHABLE();
+}
+uint32_t tg_llm_embed_dims(const struct tg_llm *m)
+{
+    TG_UNREACHABLE();
+}
+int tg_llm_embed(struct tg_llm *m, const struct tg_llm_text *texts, uint32_t n)
+{
+    TG_UNREACHABLE();
+}
+const float *tg_llm_embed_vector(struct tg_llm *m, uint32_t i)
 {
     TG_UNREACHABLE();
 }

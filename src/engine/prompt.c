@@ -58,7 +58,7 @@ int tg_prompt_split(struct tg_str rendered, uint64_t nonce, const struct tg_str 
 /* ---- rendering ---- */
 
 struct maker {
-    const struct tg_llm *m;
+    const struct tg_prompt_model *m;
     struct tg_fail *f;
     uint32_t max_tokens;
     struct tg_segment *segments;
@@ -75,7 +75,28 @@ static const char *role_word(enum tg_p_role r)
     return words[r];
 }
 
-static int render(struct maker *k, const struct tg_p_generate *req, const char *chat_template)
+int tg_prompt_render(const struct tg_llm *m, const char *name, const struct tg_llm_message *msgs,
+                     size_t n, struct tg_buf *out)
+{
+    size_t want = 256;
+    for (size_t i = 0; i < n; i++)
+        want += 2 * strlen(msgs[i].content) + 64;
+    for (int tries = 0; tries < 2; tries++) {
+        int rc = tg_buf_reserve(out, want);
+        if (!rc)
+            rc = tg_llm_template(m, name, msgs, n, out->p + out->n, out->cap - out->n);
+        if (rc < 0)
+            return rc;
+        if ((size_t)rc <= out->cap - out->n) {
+            out->n += (size_t)rc;
+            return 0;
+        }
+        want = (size_t)rc;
+    }
+    return TG_E_FULL;
+}
+
+static int render(struct maker *k, const struct tg_p_generate *req)
 {
     size_t n = req->n_messages;
     struct tg_llm_message *msgs = tg_calloc(n, sizeof *msgs);
@@ -91,7 +112,8 @@ static int render(struct maker *k, const struct tg_p_generate *req, const char *
         contents[i] = req->messages[i].text;
     }
     if (!rc)
-        rc = tg_llm_template(k->m, chat_template[0] ? chat_template : NULL, msgs, n, &k->rendered);
+        rc = tg_prompt_render(k->m->llm, k->m->chat_template[0] ? k->m->chat_template : NULL, msgs,
+                              n, &k->rendered);
     if (rc == TG_E_LOCAL_FAILED)
         tg_fail_set(k->f, rc,
                     "the model's chat template is not one that this engine knows; name a format "
@@ -120,7 +142,7 @@ static int too_long(struct maker *k)
 
 static int add_tokens(struct maker *k, struct tg_str text, bool first, bool special)
 {
-    int n = tg_llm_tokenize(k->m, text, first, special, k->tokens + k->n_tokens,
+    int n = tg_llm_tokenize(k->m->llm, text, first, special, k->tokens + k->n_tokens,
                             k->cap_tokens - k->n_tokens);
     if (n == TG_E_FULL)
         return too_long(k);
@@ -142,7 +164,7 @@ static bool content_spells_control(const struct maker *k)
 {
     struct tg_str all = tg_buf_str(&k->joined);
     size_t seg = 0, seg_start = 0, at, len;
-    for (size_t from = 0; tg_llm_find_control(k->m, all, from, &at, &len); from = at + len) {
+    for (size_t from = 0; tg_control_find(k->m->control, all, from, &at, &len); from = at + len) {
         while (seg_start + k->segments[seg].text.n <= at)
             seg_start += k->segments[seg++].text.n;
         bool inside = !k->segments[seg].content && at + len <= seg_start + k->segments[seg].text.n;
@@ -154,11 +176,11 @@ static bool content_spells_control(const struct maker *k)
 
 /* The usual case is one text, tokenised as the model saw it in training; a prompt whose contents
  * spell control tokens goes piece by piece, contents as plain text. */
-static int tokenise(struct maker *k, const struct tg_p_generate *req, const char *chat_template)
+static int tokenise(struct maker *k, const struct tg_p_generate *req)
 {
-    if (req->kind == TG_P_RAW)
+    if (req->kind != TG_P_CHAT)
         return add_tokens(k, req->messages[0].text, true, false);
-    int rc = render(k, req, chat_template);
+    int rc = render(k, req);
     if (!rc)
         rc = join(k);
     if (rc)
@@ -170,15 +192,14 @@ static int tokenise(struct maker *k, const struct tg_p_generate *req, const char
     return rc;
 }
 
-int tg_prompt_make(const struct tg_llm *m, const struct tg_p_generate *req,
-                   const char *chat_template, uint32_t max_tokens, struct tg_fail *f,
-                   struct tg_prompt *out)
+int tg_prompt_make(const struct tg_prompt_model *m, const struct tg_p_generate *req,
+                   uint32_t max_tokens, struct tg_fail *f, struct tg_prompt *out)
 {
     struct maker k = {.m = m, .f = f, .max_tokens = max_tokens, .cap_tokens = max_tokens};
     tg_buf_init(&k.rendered, RENDERED_MAX_BYTES);
     tg_buf_init(&k.joined, RENDERED_MAX_BYTES);
     k.tokens = tg_calloc(max_tokens ? max_tokens : 1, sizeof *k.tokens);
-    int rc = k.tokens ? tokenise(&k, req, chat_template) : TG_E_NOMEM;
+    int rc = k.tokens ? tokenise(&k, req) : TG_E_NOMEM;
     if (!rc && k.n_tokens == 0)
         rc = tg_fail_set(f, TG_E_INVALID_VALUE, "the prompt is empty");
     if (rc == TG_E_NOMEM || rc == TG_E_FULL)

@@ -6,7 +6,7 @@
 #define TG_ENGINE_PROMPT_PRIV_H
 
 #include "base/fail.h"
-#include "engine/llama_api_priv.h"
+#include "engine/control_priv.h"
 #include "engine/proto_priv.h"
 
 struct tg_prompt {
@@ -14,11 +14,19 @@ struct tg_prompt {
     uint32_t n;
 };
 
+struct tg_prompt_model {
+    const struct tg_llm *llm;
+    const struct tg_control *control;
+    const char *chat_template; /* a format's name, "" for the model's own */
+};
 /* At most max_tokens tokens: else TG_E_CONTEXT_LENGTH, with *f saying how many are allowed.
- * chat_template: a format's name, "" for the model's own. TG_E_LOCAL_FAILED: unknown template. */
-int tg_prompt_make(const struct tg_llm *m, const struct tg_p_generate *req,
-                   const char *chat_template, uint32_t max_tokens, struct tg_fail *f,
-                   struct tg_prompt *out) TG_WARN_UNUSED;
+ * TG_E_LOCAL_FAILED: unknown template. */
+int tg_prompt_make(const struct tg_prompt_model *m, const struct tg_p_generate *req,
+                   uint32_t max_tokens, struct tg_fail *f, struct tg_prompt *out) TG_WARN_UNUSED;
+/* Renders with the format called `name`, NULL: the model's own. Errors as tg_llm_template and
+ * TG_E_FULL. */
+int tg_prompt_render(const struct tg_llm *m, const char *name, const struct tg_llm_message *msgs,
+                     size_t n, struct tg_buf *out) TG_WARN_UNUSED;
 
 /* A piece of the rendered prompt: the template's own text or a message's content. */
 struct tg_segment {

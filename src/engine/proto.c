@@ -128,6 +128,7 @@ int tg_p_put_generate(struct tg_buf *b, uint64_t id, const struct tg_p_generate 
         tg_put_u8(b, (uint8_t)m->messages[i].role);
         tg_put_str(b, m->messages[i].text);
     }
+    tg_put_str(b, m->grammar);
     return tg_frame_end(b, at, TG_FRAME_MAX_TO_CHILD);
 }
 
@@ -185,7 +186,7 @@ static void get_messages(struct tg_cursor *c, struct tg_arena *a, struct tg_p_ge
         if (role > TG_P_TOOL)
             c->bad = true;
     }
-    if (bytes > TG_ENGINE_MAX_TEXT_BYTES || n == 0 || (m->kind == TG_P_RAW && n != 1))
+    if (bytes > TG_ENGINE_MAX_TEXT_BYTES || n == 0 || (m->kind != TG_P_CHAT && n != 1))
         c->bad = true;
     m->messages = v;
     m->n_messages = n;
@@ -205,10 +206,11 @@ int tg_p_get_generate(struct tg_str payload, struct tg_arena *a, struct tg_p_gen
     get_bias(&c, a, &m);
     get_stops(&c, a, &m);
     get_messages(&c, a, &m);
+    m.grammar = tg_get_str(&c);
     if (a->overflow)
         return TG_E_NOMEM;
-    if (!tg_cursor_done(&c) || kind > TG_P_RAW || m.top_logprobs > TG_ENGINE_MAX_TOP ||
-        !sampling_ok(&m.sampling))
+    if (!tg_cursor_done(&c) || kind > TG_P_EMBED || m.grammar.n > TG_GRAMMAR_MAX_BYTES ||
+        m.top_logprobs > TG_ENGINE_MAX_TOP || !sampling_ok(&m.sampling))
         return TG_E_INVALID_ARG;
     *out = m;
     return 0;
@@ -407,6 +409,23 @@ int tg_p_get_text(struct tg_str payload, struct tg_arena *a, uint32_t *out_token
     *out_text = text;
     *out_lp = v;
     *out_n = n;
+    return 0;
+}
+
+int tg_p_put_vector(struct tg_buf *b, uint64_t id, const float *v, uint32_t n)
+{
+    size_t at = tg_frame_begin(b, TG_FR_VECTOR, id);
+    tg_put_str(b, tg_str_make((const char *)v, n * sizeof *v));
+    return tg_frame_end(b, at, TG_FRAME_MAX_FROM_CHILD);
+}
+
+int tg_p_get_vector(struct tg_str payload, struct tg_str *out)
+{
+    struct tg_cursor c = tg_cursor_make(payload);
+    struct tg_str s = tg_get_str(&c);
+    if (!tg_cursor_done(&c) || s.n == 0 || s.n % sizeof(float) != 0)
+        return TG_E_INVALID_ARG;
+    *out = s;
     return 0;
 }
 

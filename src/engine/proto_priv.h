@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "engine/engine.h"
 #include "engine/frame_priv.h"
+#include "engine/grammar_priv.h"
 
 /* What was measured at a load, so that a restarted child need not measure again. */
 #define TG_CALIB_POINTS 4u /* rows in one decode: 1, 2, 4, 8 */
@@ -35,7 +36,7 @@ struct tg_p_message {
     enum tg_p_role role;
     struct tg_str text;
 };
-enum tg_p_kind { TG_P_CHAT, TG_P_RAW };
+enum tg_p_kind { TG_P_CHAT, TG_P_RAW, TG_P_EMBED };
 struct tg_p_generate {
     enum tg_p_kind kind;
     bool count_only, logprobs;
@@ -45,8 +46,9 @@ struct tg_p_generate {
     uint32_t n_bias;
     const struct tg_str *stops;
     uint32_t n_stops;
-    const struct tg_p_message *messages; /* RAW: exactly one */
+    const struct tg_p_message *messages; /* RAW, EMBED: exactly one */
     uint32_t n_messages;
+    struct tg_str grammar; /* "": none */
 };
 
 struct tg_p_ready {
@@ -81,6 +83,7 @@ int tg_p_put_text(struct tg_buf *b, uint64_t id, uint32_t tokens, struct tg_str 
                   const struct tg_engine_logprob *lp, uint32_t n_lp) TG_WARN_UNUSED;
 /* What a TEXT frame takes of a request's credit: about its bytes in the worker's memory. */
 uint64_t tg_p_text_cost(struct tg_str text, const struct tg_engine_logprob *lp, uint32_t n_lp);
+int tg_p_put_vector(struct tg_buf *b, uint64_t id, const float *v, uint32_t n) TG_WARN_UNUSED;
 int tg_p_put_done(struct tg_buf *b, uint64_t id, const struct tg_p_done *m) TG_WARN_UNUSED;
 int tg_p_put_beat(struct tg_buf *b, const struct tg_p_beat *m) TG_WARN_UNUSED;
 
@@ -96,6 +99,8 @@ int tg_p_get_started(struct tg_str payload, uint32_t *out_prompt,
 int tg_p_get_text(struct tg_str payload, struct tg_arena *a, uint32_t *out_tokens,
                   struct tg_str *out_text, const struct tg_engine_logprob **out_lp,
                   uint32_t *out_n) TG_WARN_UNUSED;
+/* The floats' bytes, not aligned. */
+int tg_p_get_vector(struct tg_str payload, struct tg_str *out) TG_WARN_UNUSED;
 int tg_p_get_done(struct tg_str payload, struct tg_p_done *out) TG_WARN_UNUSED;
 int tg_p_get_beat(struct tg_str payload, struct tg_p_beat *out) TG_WARN_UNUSED;
 

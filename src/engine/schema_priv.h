@@ -2,7 +2,8 @@
  * What is made is always inside the schema; where a keyword can't be expressed, fewer values are
  * made (members in the schema's order, whitespace bounded, numbers of at most 15 digits), or, for
  * the few that would then allow too much (not, if, uniqueItems …), the keyword is lost: named in
- * `lost`, or with `strict` refused. Nothing is ever fetched: $ref stays inside the schema.
+ * `lost`, or with `strict` refused. One thing no grammar can see: a member that the schema does not
+ * name may come twice. Nothing is ever fetched: $ref stays inside the schema.
  * Sources: JSON Schema 2020-12 core and validation, draft-07 and -04 forms, OpenAPI's nullable.
  * Thread rule: pure functions, any thread. */
 #ifndef TG_ENGINE_SCHEMA_PRIV_H

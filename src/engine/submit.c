@@ -44,9 +44,29 @@ static int check_sampling(const struct tg_engine_sampling *s, struct tg_fail *f)
     return rc;
 }
 
+static int check_embed(const struct tg_engine_request *req, struct tg_fail *f)
+{
+    if (req->n_embed > TG_ENGINE_MAX_CHOICES)
+        return tg_fail_param(f, TG_E_INVALID_VALUE, "input", "at most %u texts at once",
+                             TG_ENGINE_MAX_CHOICES);
+    for (size_t i = 0; i < req->n_embed; i++) {
+        if (req->embed[i].n == 0 || !tg_utf8_valid(req->embed[i]))
+            return tg_fail_param(f, TG_E_INVALID_VALUE, "input",
+                                 req->embed[i].n ? "the text is not valid UTF-8"
+                                                 : "a text to embed is empty");
+        if (req->embed[i].n > TG_ENGINE_MAX_TEXT_BYTES)
+            return tg_fail_param(f, TG_E_CONTEXT_LENGTH, "input",
+                                 "a local model takes at most %u bytes of text",
+                                 TG_ENGINE_MAX_TEXT_BYTES);
+    }
+    return 0;
+}
+
 static int check_text(const struct tg_engine_request *req, struct tg_fail *f)
 {
     size_t bytes = 0;
+    if (req->n_embed)
+        return check_embed(req, f);
     if (!req->raw && (req->n_messages == 0 || req->n_messages > TG_ENGINE_MAX_MESSAGES))
         return tg_fail_param(f, TG_E_INVALID_VALUE, "messages",
                              "a chat has between 1 and %u messages", TG_ENGINE_MAX_MESSAGES);
@@ -92,6 +112,8 @@ int tg_submit_check(const struct tg_engine_request *req, struct tg_fail *f)
         rc = range(f, "top_logprobs", req->top_logprobs, 0, TG_ENGINE_MAX_TOP);
     if (!rc)
         rc = range(f, "logit_bias", (double)req->n_bias, 0, TG_ENGINE_MAX_BIAS);
+    if (!rc && req->grammar.n > TG_GRAMMAR_MAX_BYTES)
+        rc = tg_fail_param(f, TG_E_INVALID_VALUE, "grammar", "the grammar is too large");
     for (size_t i = 0; !rc && i < req->n_bias; i++)
         rc = range(f, "logit_bias", (double)req->bias[i].bias, -100, 100);
     return rc;
@@ -99,6 +121,8 @@ int tg_submit_check(const struct tg_engine_request *req, struct tg_fail *f)
 
 uint32_t tg_submit_choices(const struct tg_engine_request *req)
 {
+    if (req->n_embed)
+        return (uint32_t)req->n_embed;
     return req->n_choices && !req->count_only ? req->n_choices : 1;
 }
 
@@ -121,16 +145,21 @@ static enum tg_p_role role_of(enum tg_role r)
 int tg_submit_frame(const struct tg_engine_request *req, uint64_t base_id, uint32_t choice,
                     struct tg_buf *out)
 {
-    uint32_t n = req->raw ? 1 : (uint32_t)req->n_messages;
+    bool one = req->raw || req->n_embed;
+    uint32_t n = one ? 1 : (uint32_t)req->n_messages;
     struct tg_p_message *msgs = tg_calloc(n, sizeof *msgs);
     if (!msgs)
         return TG_E_NOMEM;
     for (uint32_t i = 0; i < n; i++) {
-        msgs[i].role = req->raw ? TG_P_USER : role_of(req->messages[i].role);
-        msgs[i].text = req->raw ? req->prompt : req->messages[i].text;
+        msgs[i].role = one ? TG_P_USER : role_of(req->messages[i].role);
+        msgs[i].text = req->n_embed ? req->embed[choice]
+                       : req->raw   ? req->prompt
+                                    : req->messages[i].text;
     }
     uint32_t credit = req->credit_bytes ? req->credit_bytes : DEFAULT_CREDIT_BYTES;
-    struct tg_p_generate g = {.kind = req->raw ? TG_P_RAW : TG_P_CHAT,
+    struct tg_p_generate g = {.kind = req->n_embed ? TG_P_EMBED
+                                      : req->raw   ? TG_P_RAW
+                                                   : TG_P_CHAT,
                               .count_only = req->count_only,
                               .logprobs = req->logprobs,
                               .top_logprobs = req->top_logprobs,
@@ -142,7 +171,8 @@ int tg_submit_frame(const struct tg_engine_request *req, uint64_t base_id, uint3
                               .stops = req->stops,
                               .n_stops = (uint32_t)req->n_stops,
                               .messages = msgs,
-                              .n_messages = n};
+                              .n_messages = n,
+                              .grammar = req->grammar};
     /* Equal seeds would make equal choices. */
     g.sampling.seed += choice;
     int rc = tg_p_put_generate(out, base_id + choice, &g);
@@ -153,6 +183,12 @@ int tg_submit_frame(const struct tg_engine_request *req, uint64_t base_id, uint3
 uint64_t tg_submit_hash(const struct tg_engine_request *req)
 {
     uint64_t h = 0;
+    for (size_t i = 0; i < req->n_embed; i++) {
+        uint64_t part[2] = {h, tg_hash(req->embed[i])};
+        h = tg_hash(tg_str_make((const char *)part, sizeof part));
+    }
+    if (req->n_embed)
+        return h;
     for (size_t i = 0; i < (req->raw ? 1 : req->n_messages); i++) {
         uint64_t part[3] = {h, req->raw ? 99 : (uint64_t)req->messages[i].role,
                             tg_hash(req->raw ? req->prompt : req->messages[i].text)};

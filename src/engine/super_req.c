@@ -259,6 +259,15 @@ static int on_text(struct tg_super *s, struct tg_ereq *r, struct tg_str payload)
     return rc == TG_E_NOMEM ? 0 : rc;
 }
 
+static int on_vector(struct tg_super *s, struct tg_ereq *r, struct tg_str payload)
+{
+    struct tg_engine_event ev = event_of(r, TG_ENGINE_EV_VECTOR);
+    int rc = tg_p_get_vector(payload, &ev.text);
+    if (rc == 0)
+        s->env->emit(s->env->ctx, r->group->client, &ev, NULL);
+    return rc;
+}
+
 static int on_started(struct tg_super *s, struct tg_ereq *r, struct tg_str payload)
 {
     struct tg_engine_event ev = event_of(r, TG_ENGINE_EV_STARTED);
@@ -317,6 +326,8 @@ int tg_super_req_frame(struct tg_super *s, const struct tg_frame *fr)
         return on_started(s, r, fr->payload);
     case TG_FR_TEXT:
         return on_text(s, r, fr->payload);
+    case TG_FR_VECTOR:
+        return on_vector(s, r, fr->payload);
     case TG_FR_DONE:
         return on_done(s, r, fr->payload);
     case TG_FR_ERROR:

@@ -82,6 +82,7 @@ static void on_event(void *ctx, struct tg_engine_event *ev)
 {
     struct rig *r = ctx;
     struct rig_answer *a = &r->a[ev->tag.a];
+    r->last_event_ms = tg_clock_mono_ms();
     assert_true(ev->tag.a < r->n);
     assert_false(a->last); /* nothing follows the last event */
     switch (ev->kind) {
@@ -92,6 +93,12 @@ static void on_event(void *ctx, struct tg_engine_event *ev)
     case TG_ENGINE_EV_TEXT:
         assert_true(a->started);
         on_text(r, a, ev);
+        break;
+    case TG_ENGINE_EV_VECTOR:
+        assert_true(a->started && ev->choice < TG_ENGINE_MAX_CHOICES);
+        a->dims = (uint32_t)(ev->text.n / sizeof(float));
+        assert_true(a->dims <= 512);
+        memcpy(a->vector[ev->choice], ev->text.p, ev->text.n);
         break;
     case TG_ENGINE_EV_DONE:
         a->n_ended++;
@@ -186,7 +193,8 @@ bool rig_turn(struct rig *r, uint64_t deadline_ms)
 {
     if (!tg_loop_turn(r->loop))
         usleep(500);
-    return tg_clock_mono_ms() < deadline_ms;
+    uint64_t now = tg_clock_mono_ms();
+    return now < deadline_ms || now - r->last_event_ms < 60000;
 }
 
 struct tg_engine_status rig_status(struct rig *r)
