@@ -47,7 +47,16 @@
       "Log lines lost because the sink was blocked.")                                              \
     X(RELOADS, "llm_gateway_config_reloads_total", "counter", "Configurations taken over.")        \
     X(RELOADS_FAILED, "llm_gateway_config_reload_failures_total", "counter",                       \
-      "Configurations refused at reload.")
+      "Configurations refused at reload.")                                                         \
+    X(STORE_QUEUED, "llm_gateway_store_queued", "gauge", "Requests that wait for the database.")   \
+    X(STORE_REQUESTS, "llm_gateway_store_requests_total", "counter",                               \
+      "Requests that the database has done.")                                                      \
+    X(STORE_FAILED, "llm_gateway_store_failures_total", "counter",                                 \
+      "Requests that the database has failed at.")                                                 \
+    X(STORE_REFUSED, "llm_gateway_store_refused_total", "counter",                                 \
+      "Requests that its full queue has refused.")                                                 \
+    X(STORE_SWEPT, "llm_gateway_store_expired_total", "counter",                                   \
+      "Records removed at the end of their lifetime.")
 
 enum tg_gauge {
 #define X(id, name, type, help) TG_GAUGE_##id,

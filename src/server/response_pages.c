@@ -52,6 +52,10 @@ static void ask(struct tg_page *p, struct tg_str suffix, void (*finish)(struct t
     struct tg_str id;
     if (!find_id(p, suffix, &id))
         return;
+    if (!p->worker->rt->store) {
+        not_found(p, id);
+        return;
+    }
     int rc = tg_store_get(p->worker->rt->store, TG_STR(""), id, &p->wait);
     if (rc < 0)
         ask_failed(p, rc);
@@ -79,6 +83,10 @@ static void ask_delete(struct tg_page *p)
     struct tg_str id;
     if (!find_id(p, TG_STR(""), &id))
         return;
+    if (!p->worker->rt->store) {
+        not_found(p, id);
+        return;
+    }
     int rc = tg_store_delete(p->worker->rt->store, TG_STR(""), id, &p->wait);
     if (rc < 0)
         ask_failed(p, rc);

@@ -33,6 +33,14 @@ static void sum_gauges(struct tg_worker *w, struct tg_admin_view *v)
     v->gauges[TG_GAUGE_LOG_DROPPED] = tg_log_dropped();
     v->gauges[TG_GAUGE_RELOADS] = atomic_load(&sh->reloads);
     v->gauges[TG_GAUGE_RELOADS_FAILED] = atomic_load(&sh->reloads_failed);
+    struct tg_store_stats store = {0};
+    if (sh->store)
+        tg_store_stats(sh->store, &store);
+    v->gauges[TG_GAUGE_STORE_QUEUED] = store.queued;
+    v->gauges[TG_GAUGE_STORE_REQUESTS] = store.requests;
+    v->gauges[TG_GAUGE_STORE_FAILED] = store.failed;
+    v->gauges[TG_GAUGE_STORE_REFUSED] = store.refused;
+    v->gauges[TG_GAUGE_STORE_SWEPT] = store.swept;
 }
 
 static void make_view(struct tg_page *p, struct tg_admin_view *v)

@@ -257,7 +257,8 @@ static int make_runtime(struct tg_worker *w, const struct tg_snapshot *s)
     if (rc < 0)
         return rc;
     tg_server_install_backends(w->rt);
-    rc = tg_store_client_new(w->shared->store, w->loop, &w->rt->store);
+    if (w->shared->store)
+        rc = tg_store_client_new(w->shared->store, w->loop, &w->rt->store);
     if (rc < 0)
         return rc;
     return tg_engine_models_join(w->shared, w);
