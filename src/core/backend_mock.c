@@ -20,7 +20,7 @@ struct mock_state {
     bool due; /* the phase's wait is over */
     bool paused;
     struct tg_mock_player player;
-    size_t items; /* of tasks that are answered with items: how many were sent */
+    struct tg_mock_items items; /* of tasks that are answered with items */
 };
 
 static void on_timer(struct tg_timer *t)
@@ -64,6 +64,8 @@ static int make_answer(struct mock_state *st, struct tg_attempt *a)
         rc = tg_mock_player_init(&st->player, &st->cfg, &answer,
                                  s->has & TG_HAS_MAX_TOKENS ? s->max_tokens : -1,
                                  prompt_tokens(job), tg_attempt_arena(a));
+    if (rc == 0)
+        rc = tg_mock_items_init(&st->items, chat, st->cfg.dimensions, tg_attempt_arena(a));
     return rc < 0 ? tg_fail_set(tg_attempt_fail(a), rc, "the mock cannot answer") : 0;
 }
 
@@ -142,25 +144,26 @@ static int silent(struct mock_state *st)
     return 0;
 }
 
-/* Tasks other than chat: one item for each input, of a count only the usage. */
+/* Tasks other than chat: items, of a count only the usage. */
 static int one_item(struct mock_state *st)
 {
     const struct tg_attempt_job *job = tg_attempt_job(st->attempt);
     struct tg_usage u = {.source = TG_USAGE_REPORTED, .input_tokens = prompt_tokens(job)};
+    struct tg_event item = {.kind = TG_EV_ITEM};
     struct tg_buf b;
-    if (st->items == job->chat->inputs.n) {
-        emit(st, (struct tg_event){.kind = TG_EV_USAGE, .usage = &u});
-        emit(st, (struct tg_event){.kind = TG_EV_END});
-        return TG_BACKEND_FINISHED;
-    }
     tg_buf_init(&b, MAX_ITEM);
-    tg_mock_item(&b, job->chat, st->items, st->cfg.dimensions);
-    bool ok = tg_buf_ok(&b);
-    if (ok)
-        emit(st, (struct tg_event){
-                     .kind = TG_EV_ITEM, .choice = (uint32_t)st->items++, .text = tg_buf_str(&b)});
+    bool more = tg_mock_items_next(&st->items, &b, &item.choice), ok = tg_buf_ok(&b);
+    item.text = tg_buf_str(&b);
+    if (more && ok)
+        emit(st, item);
     tg_buf_fini(&b);
-    return ok ? 0 : tg_fail_set(tg_attempt_fail(st->attempt), TG_E_NOMEM, "out of memory");
+    if (!ok)
+        return tg_fail_set(tg_attempt_fail(st->attempt), TG_E_NOMEM, "out of memory");
+    if (more)
+        return 0;
+    emit(st, (struct tg_event){.kind = TG_EV_USAGE, .usage = &u});
+    emit(st, (struct tg_event){.kind = TG_EV_END});
+    return TG_BACKEND_FINISHED;
 }
 
 static int one_event(struct mock_state *st)

@@ -134,14 +134,53 @@ uint32_t tg_mock_dimensions(int64_t wanted, uint32_t otherwise)
     return wanted < TG_MOCK_MAX_DIMENSIONS ? (uint32_t)wanted : TG_MOCK_MAX_DIMENSIONS;
 }
 
-void tg_mock_item(struct tg_buf *out, const struct tg_chat_req *req, size_t i, uint32_t dimensions)
+static struct tg_str input_at(const struct tg_chat_req *req, size_t i)
 {
     const struct tg_inputs *in = &req->inputs;
-    struct tg_str text = in->texts[i].n ? in->texts[i] : in->raw[i];
-    if (req->task == TG_TASK_MODERATE)
-        tg_mock_verdict(out, text);
-    else if (req->task == TG_TASK_RERANK)
-        (void)tg_buf_printf(out, "%.4f", tg_mock_relevance(req->prompt, text));
-    else
-        tg_mock_embedding(out, text, tg_mock_dimensions(in->dimensions, dimensions));
+    return in->texts[i].n ? in->texts[i] : in->raw[i];
+}
+
+int tg_mock_items_init(struct tg_mock_items *m, const struct tg_chat_req *req, uint32_t dimensions,
+                       struct tg_arena *a)
+{
+    const struct tg_inputs *in = &req->inputs;
+    *m = (struct tg_mock_items){.req = req, .n = in->n};
+    m->dimensions = tg_mock_dimensions(in->dimensions, dimensions);
+    if (req->task != TG_TASK_RERANK || in->n == 0)
+        return 0;
+    m->scores = tg_arena_array(a, in->n, sizeof *m->scores);
+    if (!m->scores)
+        return TG_E_NOMEM;
+    for (size_t i = 0; i < in->n; i++)
+        m->scores[i] = tg_mock_relevance(req->prompt, input_at(req, i));
+    if (in->top_n >= 0 && (uint64_t)in->top_n < in->n)
+        m->n = (size_t)in->top_n;
+    return 0;
+}
+
+static size_t best_of(const struct tg_mock_items *m)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < m->req->inputs.n; i++)
+        if (m->scores[i] > m->scores[best])
+            best = i;
+    return best;
+}
+
+bool tg_mock_items_next(struct tg_mock_items *m, struct tg_buf *out, uint32_t *out_index)
+{
+    if (m->told == m->n)
+        return false;
+    size_t i = m->scores ? best_of(m) : m->told;
+    m->told++;
+    *out_index = (uint32_t)i;
+    if (m->scores) {
+        (void)tg_buf_printf(out, "%.4f", m->scores[i]);
+        m->scores[i] = -1;
+    } else if (m->req->task == TG_TASK_MODERATE) {
+        tg_mock_verdict(out, input_at(m->req, i));
+    } else {
+        tg_mock_embedding(out, input_at(m->req, i), m->dimensions);
+    }
+    return true;
 }

@@ -3,6 +3,7 @@
 #ifndef TG_CORE_MOCK_TASKS_H
 #define TG_CORE_MOCK_TASKS_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/compiler.h"
 #include "base/str.h"
@@ -23,7 +24,18 @@ double tg_mock_relevance(struct tg_str query, struct tg_str text);
  * categories that it names ("violence"). */
 void tg_mock_verdict(struct tg_buf *out, struct tg_str text);
 
-/* The raw JSON of one item of the answer (TG_EV_ITEM): EMBED, RERANK, MODERATE. */
-void tg_mock_item(struct tg_buf *out, const struct tg_chat_req *req, size_t i, uint32_t dimensions);
+/* The answer to EMBED, RERANK or MODERATE, item by item (TG_EV_ITEM): rankings best first, as many
+ * as are wanted, all else in the inputs' order. Other tasks have no items. */
+struct tg_mock_items {
+    const struct tg_chat_req *req;
+    uint32_t dimensions;
+    double *scores; /* RERANK: below 0 when it was told */
+    size_t n, told;
+};
+/* Lives in the arena. TG_E_NOMEM. */
+int tg_mock_items_init(struct tg_mock_items *m, const struct tg_chat_req *req, uint32_t dimensions,
+                       struct tg_arena *a) TG_WARN_UNUSED;
+/* Appends the raw JSON of the next item; false: there is none. */
+bool tg_mock_items_next(struct tg_mock_items *m, struct tg_buf *out, uint32_t *out_index);
 
 #endif

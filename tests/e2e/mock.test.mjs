@@ -158,6 +158,19 @@ describe('the mock with a file of steps', () => {
     assert.deepEqual(m.results.map((v) => v.flagged), [true, false]);
   });
 
+  it('answers lists inside the gateway too, and counts tokens', async () => {
+    const v1 = `${gateway.url}/v1`;
+    const { json: e } = await post(`${v1}/embeddings`, { model: 'near', input: ['a red fish', 'x'], dimensions: 3 });
+    const { json: same } = await post(`${mock.url}/embeddings`, { model: 'e', input: ['a red fish', 'x'], dimensions: 3 });
+    assert.deepEqual(e.data, same.data);
+    const { json: r } = await post(`${v1}/rerank`, { model: 'near', query: 'red fish', documents: ['a fish', 'red fish', 'x'], top_n: 2 });
+    assert.deepEqual(r.results.map((d) => [d.index, d.relevance_score]), [[1, 1], [0, 0.5]]);
+    const { json: m } = await post(`${v1}/moderations`, { model: 'near', input: ['violence', 'peace'] });
+    assert.deepEqual(m.results.map((v) => v.flagged), [true, false]);
+    const { json: count } = await post(`${v1}/messages/count_tokens`, { model: 'near', messages: [{ role: 'user', content: 'hi' }] });
+    assert.ok(count.input_tokens > 5, JSON.stringify(count));
+  });
+
   it('refuses a broken script with its place', async () => {
     const bad = path.join(folder, 'bad.json');
     writeFileSync(bad, '{"steps": [{"when": {"turns": 1}}]}');

@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "base/alloc.h"
+#include "base/err.h"
 #include "check.h"
 #include "core/mock_tasks.h"
 
@@ -73,32 +74,66 @@ static void verdicts_name_what_the_text_names(void **state TG_UNUSED)
     tg_buf_fini(&b);
 }
 
+static struct tg_arena arena;
+static struct tg_buf b;
+static struct tg_mock_items items;
+
+/* The next item's text; its index must be this. */
+static struct tg_str next_is(uint32_t index)
+{
+    uint32_t i = 99;
+    tg_buf_clear(&b);
+    assert_true(tg_mock_items_next(&items, &b, &i));
+    assert_int_equal(i, index);
+    return tg_buf_str(&b);
+}
+
+static void no_more(void)
+{
+    uint32_t i;
+    assert_false(tg_mock_items_next(&items, &b, &i));
+}
+
 static void items_are_made_for_each_task(void **state TG_UNUSED)
 {
-    struct tg_str texts[] = {TG_STR("a fish"), TG_STR("")};
-    struct tg_str raw[] = {TG_STR("\"a fish\""), TG_STR("[1,2]")};
-    struct tg_chat_req req = {.prompt = TG_STR("fish")};
-    struct tg_buf b;
-    req.inputs = (struct tg_inputs){.texts = texts, .raw = raw, .n = 2, .dimensions = -1};
+    struct tg_str texts[] = {TG_STR("a fish"), TG_STR(""), TG_STR("red fish")};
+    struct tg_str raw[] = {TG_STR("\"a fish\""), TG_STR("[1,2]"), TG_STR("\"red fish\"")};
+    struct tg_chat_req req = {.prompt = TG_STR("red fish"), .task = TG_TASK_RERANK};
+    req.inputs =
+        (struct tg_inputs){.texts = texts, .raw = raw, .n = 3, .dimensions = -1, .top_n = -1};
     tg_buf_init(&b, 1u << 20);
-    req.task = TG_TASK_RERANK;
-    tg_mock_item(&b, &req, 0, 8);
-    assert_str(tg_buf_str(&b), "1.0000");
-    tg_buf_clear(&b);
+    tg_arena_init(&arena, 1024, 1u << 20);
+    assert_int_equal(tg_mock_items_init(&items, &req, 8, &arena), 0);
+    assert_str(next_is(2), "1.0000"); /* the best first */
+    assert_str(next_is(0), "0.5000");
+    assert_str(next_is(1), "0.0000");
+    no_more();
+    req.inputs.top_n = 1;
+    assert_int_equal(tg_mock_items_init(&items, &req, 8, &arena), 0);
+    assert_str(next_is(2), "1.0000");
+    no_more();
     req.task = TG_TASK_MODERATE;
-    tg_mock_item(&b, &req, 0, 8);
-    assert_contains(tg_buf_str(&b), "\"flagged\"");
-    tg_buf_clear(&b);
+    assert_int_equal(tg_mock_items_init(&items, &req, 8, &arena), 0);
+    assert_contains(next_is(0), "\"flagged\"");
     req.task = TG_TASK_EMBED;
-    tg_mock_item(&b, &req, 1, 1);
-    assert_true(b.n > 8 && b.n < 14);
-    tg_buf_clear(&b);
+    assert_int_equal(tg_mock_items_init(&items, &req, 1, &arena), 0);
+    assert_lacks(next_is(0), ",");
     req.inputs.dimensions = 2;
-    tg_mock_item(&b, &req, 1, 1);
-    assert_contains(tg_buf_str(&b), ",");
-    tg_buf_fini(&b);
+    assert_int_equal(tg_mock_items_init(&items, &req, 1, &arena), 0);
+    assert_contains(next_is(0), ",");
+    assert_contains(next_is(1), ",");
+    req.inputs.n = 0;
+    assert_int_equal(tg_mock_items_init(&items, &req, 1, &arena), 0);
+    no_more();
     assert_int_equal(tg_mock_dimensions(0, 64), 64);
     assert_int_equal(tg_mock_dimensions(INT64_MAX, 64), TG_MOCK_MAX_DIMENSIONS);
+    tg_arena_fini(&arena);
+    tg_arena_init(&arena, 8, 8);
+    req.inputs.n = 3;
+    req.task = TG_TASK_RERANK;
+    assert_int_equal(tg_mock_items_init(&items, &req, 1, &arena), TG_E_NOMEM);
+    tg_arena_fini(&arena);
+    tg_buf_fini(&b);
 }
 
 int main(void)
