@@ -17,7 +17,6 @@
 #define BUSY_MS          2000
 #define APPLICATION_ID   0x54474154 /* "TGAT" */
 #define MAX_MEMORY_PAGES 65536      /* of 4 KiB: what "memory" may take */
-#define VACUUM_PAGES     256        /* given back to the file system after a sweep */
 #define SQL_BYTES        96
 #define RESPONSE_COLUMNS                                                              \
     "owner, id, model, target, previous_id, status, created_us, expires_us, pinned, " \
@@ -28,20 +27,20 @@ static const char *const sql[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
-    [PUT] = "INSERT INTO responses (" RESPONSE_COLUMNS ") "
-            "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) "
-            "ON CONFLICT (owner, id) DO UPDATE SET model = excluded.model, "
-            "target = excluded.target, previous_id = excluded.previous_id, "
-            "status = excluded.status, created_us = excluded.created_us, "
-            "expires_us = excluded.expires_us, pinned = excluded.pinned, "
-            "input_items = excluded.input_items, response = excluded.response, "
-            "output_at = excluded.output_at, output_bytes = excluded.output_bytes",
+    [PUT] = ("INSERT INTO responses (" RESPONSE_COLUMNS ") "
+             "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) "
+             "ON CONFLICT (owner, id) DO UPDATE SET model = excluded.model, "
+             "target = excluded.target, previous_id = excluded.previous_id, "
+             "status = excluded.status, created_us = excluded.created_us, "
+             "expires_us = excluded.expires_us, pinned = excluded.pinned, "
+             "input_items = excluded.input_items, response = excluded.response, "
+             "output_at = excluded.output_at, output_bytes = excluded.output_bytes"),
     [GET] = "SELECT " RESPONSE_COLUMNS " FROM responses "
             "WHERE owner = ?1 AND id = ?2 AND expires_us > ?3",
     [DELETE] = "DELETE FROM responses WHERE owner = ?1 AND id = ?2 AND expires_us > ?3",
     [SWEEP] = "DELETE FROM responses WHERE key IN "
               "(SELECT key FROM responses WHERE expires_us <= ?1 ORDER BY expires_us LIMIT ?2)",
-    [VACUUM] = "PRAGMA incremental_vacuum(256)",
+    [VACUUM] = "PRAGMA incremental_vacuum(256)", /* pages, given back to the file system */
 };
 
 struct db {

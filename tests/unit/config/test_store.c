@@ -27,25 +27,25 @@ static void the_usual_place_is_the_users(void **state)
     assert_true(s->path_is_default);
     assert_int_equal(s->responses_lifetime_ms, 30u * 86400000u);
 
-    fx_load(f, ENV("HOME=/home/ann"));
+    fx_load(f, ENV("HOME=/srv/ann"));
     fx_expect_ok(f);
-    assert_str(f->s->settings.store.path, "/home/ann/.local/state/tollgate/tollgate.db");
+    assert_str(f->s->settings.store.path, "/srv/ann/.local/state/tollgate/tollgate.db");
     assert_true(f->s->settings.store.path_is_default);
 
-    fx_load(f, ENV("HOME=/home/ann", "XDG_STATE_HOME=/var/state"));
+    fx_load(f, ENV("HOME=/srv/ann", "XDG_STATE_HOME=/var/state"));
     fx_expect_ok(f);
     assert_str(f->s->settings.store.path, "/var/state/tollgate/tollgate.db");
 
-    fx_load(f, ENV("HOME=/home/ann", "XDG_STATE_HOME=relative"));
+    fx_load(f, ENV("HOME=/srv/ann", "XDG_STATE_HOME=relative"));
     fx_expect_ok(f);
-    assert_str(f->s->settings.store.path, "/home/ann/.local/state/tollgate/tollgate.db");
+    assert_str(f->s->settings.store.path, "/srv/ann/.local/state/tollgate/tollgate.db");
 }
 
 static void a_name_starts_where_it_was_written(void **state)
 {
     struct fixture *f = *state;
     char want[64];
-    fx_load(f, ENV("STORE_PATH=/data/t.db", "HOME=/home/ann"));
+    fx_load(f, ENV("STORE_PATH=/data/t.db", "HOME=/srv/ann"));
     fx_expect_ok(f);
     assert_str(f->s->settings.store.path, "/data/t.db");
     assert_false(f->s->settings.store.path_is_default);
@@ -59,7 +59,7 @@ static void a_name_starts_where_it_was_written(void **state)
     assert_str_equal(f->s->settings.store.path, tg_str_c(want));
     assert_int_equal(f->s->settings.store.responses_lifetime_ms, 7200000);
 
-    fx_load_text(f, "store: {path: memory, responses_lifetime: 0}\n", ENV("HOME=/home/ann"));
+    fx_load_text(f, "store: {path: memory, responses_lifetime: 0}\n", ENV("HOME=/srv/ann"));
     fx_expect_ok(f);
     assert_str(f->s->settings.store.path, "memory");
     assert_false(f->s->settings.store.path_is_default);
