@@ -90,6 +90,8 @@ static struct tg_str untold(struct tg_responses_in *it, struct tg_str text, bool
 {
     if (rest)
         text = tg_str_from(text, it->told_bytes);
+    while (rest && text.n && ((unsigned char)text.p[0] & 0xC0) == 0x80)
+        text = tg_str_from(text, 1); /* a whole that says something else than its pieces */
     it->told_bytes += text.n;
     return text;
 }
