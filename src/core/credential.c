@@ -219,10 +219,12 @@ static int credential_of(struct tg_runtime *rt, struct tg_epoch *e, uint16_t tar
     return 0;
 }
 
+/* A client reads this: why is the operator's business, and in the log. */
 static int none_to_be_had(const struct tg_credential *c, struct tg_fail *f)
 {
-    return tg_fail_set(f, TG_E_UPSTREAM_AUTH, "the credential of %.*s cannot be had: %s",
-                       TG_STR_ARG(c->target->name), c->fail.message);
+    return tg_fail_set(f, TG_E_UPSTREAM_AUTH,
+                       "there is no credential for %.*s: its last renewal failed",
+                       TG_STR_ARG(c->target->name));
 }
 
 int tg_credential_get(struct tg_runtime *rt, struct tg_epoch *e, uint16_t target,
