@@ -13,6 +13,7 @@
 #define MAX_ID_BYTES  128
 #define ARENA_FIRST   896
 #define ARENA_MAX     (8u << 20)
+#define BODY_FACTOR   8 /* memory that reading and translating a body may take, of its size */
 
 enum step_result { WAIT = 0, MORE = 1 };
 typedef enum step_result (*step_fn)(struct tg_exchange *x);
@@ -147,6 +148,7 @@ static enum step_result step_parse(struct tg_exchange *x)
         x->dialect = d; /* else the path's first says what is wrong */
     struct tg_fail *f = &x->rt->scratch_fail;
     tg_fail_clear(f);
+    tg_exchange_body_arena(x)->max_bytes += x->req->body.n * BODY_FACTOR;
     int rc = x->dialect->open(tg_exchange_body_arena(x), x->req->head, tg_buf_str(&x->req->body),
                               &x->call, f);
     if (rc < 0)

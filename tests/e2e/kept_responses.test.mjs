@@ -112,6 +112,19 @@ describe('kept responses', () => {
       ['one', first.output_text, 'other']);
   });
 
+  it('large conversations go on as well as small ones', async () => {
+    const large = 'wörld '.repeat(1e6); // 7 MB
+    const first = await client.responses.create({ model: 'm-1', input: large });
+    const second = await client.responses.create({ model: 'm-1', input: large, previous_response_id: first.id });
+    assert.equal(second.output_text, 'answer to 3');
+    const sent = conversation(upstream.requests.at(-1)).map(([, text]) => text);
+    assert.ok(sent[0] === large && sent[2] === large);
+    // Together more than limits.body.
+    const third = await client.responses.create({ model: 'm-1', input: large, previous_response_id: second.id });
+    await assert.rejects(client.responses.create({ model: 'm-1', input: 'x', previous_response_id: third.id }),
+      { status: 400, param: 'previous_response_id', message: /larger than 20000000 bytes/ });
+  });
+
   it('tool calls and their results go on across turns', async () => {
     const first = await client.responses.create({ model: 'm-1', input: 'weather?', tools: [WEATHER] });
     const call = first.output.find((o) => o.type === 'function_call');
