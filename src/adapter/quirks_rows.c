@@ -55,7 +55,8 @@ const struct tg_quirks tg_quirks_rows[] = {
     },
 };
 /* Not /responses: most servers that call themselves compatible have chat completions only, and what
- * comes in the newer form can be translated to them. The setting `api: responses` says otherwise. */
+ * comes in the newer form can be translated to them. The setting `api: responses` says otherwise.
+ */
 const struct tg_quirks tg_quirks_unknown = {
     .name = "",
     .formats = ~TG_WIRE_BIT(OPENAI_RESPONSES),

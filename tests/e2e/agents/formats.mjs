@@ -1,5 +1,6 @@
 // What a request says, in each of the formats that agents and providers speak: the system prompt's
-// texts, the tools, the tools' results and the calls they belong to.
+// texts, the tools, the tools' results and the calls they belong to. `schema`, where there is one, is
+// what of a JSON schema can be said in the format.
 
 /** Texts of a content that is a string or a list of parts. */
 export function textsOf(content) {
@@ -11,6 +12,16 @@ const blocks = (body, type) => body.messages
   .flatMap((m) => (Array.isArray(m.content) ? m.content : [])).filter((part) => part.type === type);
 const items = (body, type) => body.input.filter((i) => i.type === type);
 const parts = (body, member) => body.contents.flatMap((c) => c.parts).filter((p) => p[member]).map((p) => p[member]);
+
+// Members of JSON Schema that Google's API refuses, and so can't get there.
+const UNKNOWN_TO_GEMINI = new Set(['$schema', '$comment', 'examples', 'exclusiveMinimum', 'exclusiveMaximum']);
+
+function geminiSchema(schema, isNames = false) {
+  if (Array.isArray(schema)) return schema.map((s) => geminiSchema(s));
+  if (schema === null || typeof schema !== 'object') return schema;
+  return Object.fromEntries(Object.entries(schema).filter(([key]) => isNames || !UNKNOWN_TO_GEMINI.has(key))
+    .map(([key, value]) => [key, geminiSchema(value, !isNames && key === 'properties')]));
+}
 
 export const FORMATS = {
   openai_chat: {
@@ -53,6 +64,7 @@ export const FORMATS = {
 
   gemini: {
     path: /^\/v1beta\/models\/scripted:streamGenerateContent\?alt=sse$/,
+    schema: geminiSchema,
     system: (body) => textsOf(body.systemInstruction.parts),
     tools: (body) => body.tools.flatMap((t) => t.functionDeclarations)
       .map((t) => ({ name: t.name, description: t.description, parameters: t.parametersJsonSchema })),
