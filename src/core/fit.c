@@ -100,9 +100,14 @@ int tg_fit_target(struct tg_exchange *x, const struct tg_target *t, struct tg_fa
     x->fit.chat = x->chat;
     if (rc == 0 && strip)
         rc = tg_opaque_strip(x, f);
-    if (rc == 0)
-        rc = weigh(x, t, ad ? ad->fidelity : ops->fidelity, f);
-    return rc;
+    if (rc < 0)
+        return rc;
+    /* What goes back in its own format loses nothing, and what it was made of counts for nothing.
+     */
+    if (ad && x->chat->wire == ad->api)
+        return weigh(x, t, NULL, f);
+    x->fit.emulated |= x->chat->emulated;
+    return weigh(x, t, ad ? ad->fidelity : ops->fidelity, f);
 }
 
 struct tg_str tg_fit_text(struct tg_exchange *x)

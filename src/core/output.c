@@ -435,7 +435,10 @@ void tg_output_fail(struct tg_exchange *x, const struct tg_fail *fail)
     }
     write_tail(x);
     tg_buf_clear(&x->rt->scratch);
-    x->dialect->render_fail(fail, x->request_id, true, &x->rt->scratch);
+    bool rendered = x->out.translated && x->out.rendering && x->dialect->broken;
+    if (!rendered ||
+        x->dialect->broken(x->out.render_state, x->out.info, fail, &x->rt->scratch) < 0)
+        x->dialect->render_fail(fail, x->request_id, true, &x->rt->scratch);
     write_stream(x, tg_buf_str(&x->rt->scratch));
     x->reply.ops->end(x->reply.ctx);
 }
