@@ -147,7 +147,10 @@ static bool told_in_own(const struct tg_openai_enc *e)
 
 static int write_tools(const struct tg_openai_enc *e)
 {
-    if (!e->req->n_tools || told_in_own(e))
+    /* A provider that can't be told not to call any is not told of them. */
+    bool unwanted = e->req->tool_choice.kind == TG_TOOL_CHOICE_NONE &&
+                    !tg_openai_takes(e, TG_FEATURE_TOOL_CHOICE);
+    if (!e->req->n_tools || told_in_own(e) || unwanted)
         return 0;
     tg_jw_key(e->w, TG_STR("tools"));
     tg_jw_arr(e->w);
@@ -177,7 +180,9 @@ static int write_tool_choice(const struct tg_openai_enc *e)
     bool own = e->own && t->raw.n;
     if (t->parallel >= 0 && tg_openai_takes(e, TG_FEATURE_PARALLEL))
         tg_jw_kbool(e->w, TG_STR("parallel_tool_calls"), t->parallel > 0);
-    if (t->kind == TG_TOOL_CHOICE_UNSET || told_in_own(e))
+    bool mode = t->kind == TG_TOOL_CHOICE_AUTO || t->kind == TG_TOOL_CHOICE_NONE;
+    if (t->kind == TG_TOOL_CHOICE_UNSET || told_in_own(e) ||
+        (mode && !tg_openai_takes(e, TG_FEATURE_TOOL_CHOICE)))
         return 0;
     if (t->kind == TG_TOOL_CHOICE_RAW && !own)
         return tg_fail_param(e->fail, TG_E_UNSUPPORTED_PARAMETER, "tool_choice",
@@ -216,7 +221,8 @@ static void write_format(const struct tg_openai_enc *e)
     bool own = e->own && f->raw.n && !emulated;
     if (!own && f->kind == TG_FORMAT_UNSET)
         return;
-    if (f->kind == TG_FORMAT_JSON && !tg_openai_takes(e, TG_FEATURE_JSON_OBJECT))
+    if ((f->kind == TG_FORMAT_JSON && !tg_openai_takes(e, TG_FEATURE_JSON_OBJECT)) ||
+        (schema && !tg_openai_takes(e, TG_FEATURE_JSON_SCHEMA)))
         return;
     tg_jw_key(w, TG_STR("response_format"));
     if (own) {

@@ -66,7 +66,7 @@ static void write_embed_options(struct tg_jw *w, const struct tg_chat_req *req,
 {
     const struct tg_inputs *in = &req->inputs;
     if (in->dimensions >= 0)
-        tg_jw_ki64(w, TG_STR("dimensions"), in->dimensions);
+        tg_jw_ki64(w, tg_quirks_member(target->quirks, TG_STR("dimensions")), in->dimensions);
     if (in->base64)
         tg_jw_kstr(w, TG_STR("encoding_format"), TG_STR("base64"));
     bool purpose =
@@ -88,7 +88,7 @@ static int write_body(struct tg_jw *w, const struct tg_chat_req *req,
         tg_jw_kstr(w, TG_STR("query"), req->prompt);
     int rc = write_inputs(w, req, rank ? TG_STR("documents") : TG_STR("input"), fail);
     if (rank && req->inputs.top_n >= 0)
-        tg_jw_ki64(w, TG_STR("top_n"), req->inputs.top_n);
+        tg_jw_ki64(w, tg_quirks_member(target->quirks, TG_STR("top_n")), req->inputs.top_n);
     if (req->task == TG_TASK_EMBED)
         write_embed_options(w, req, target);
     if (req->extra.members.n && req->wire == own_format(req->task)) {

@@ -69,6 +69,8 @@ void tg_openai_write_thinking(const struct tg_openai_enc *e)
         break;
     case TG_REASONING_THINKING:
         write_switch(e->w, r);
+        if (r->effort.n && wants_thinking(r) > 0)
+            tg_jw_kstr(e->w, TG_STR("reasoning_effort"), r->effort);
         break;
     case TG_REASONING_ENABLE_THINKING:
         write_budget(e->w, r);

@@ -1,64 +1,224 @@
-/* One row per provider. */
+/* One row per provider. Each fact is from the page named beside it; what a page does not speak of
+ * is left as OpenAI has it. Formats are given where not all of OpenAI's endpoints exist. */
 #include "adapter/quirks_priv.h"
+#include "chat/request.h"
 
-#define BIT(id) TG_FEATURE_BIT(id)
-
-static const char *const groq_hosts[] = {"api.groq.com", NULL};
-static const char *const openrouter_hosts[] = {"openrouter.ai", NULL};
-static const char *const mistral_hosts[] = {"api.mistral.ai", NULL};
-
-/* "Extra inputs are not permitted" for both (docs.mistral.ai/api, ChatCompletionRequest). */
-static const struct tg_rename mistral_names[] = {
-    {TG_STR_INIT("seed"), TG_STR_INIT("random_seed")},
-    {TG_STR_INIT("max_completion_tokens"), TG_STR_INIT("max_tokens")},
-    {{NULL, 0}, {NULL, 0}},
-};
-
-static const char *const gemini_hosts[] = {"generativelanguage.googleapis.com", NULL};
-static const char *const deepseek_hosts[] = {"api.deepseek.com", NULL};
+#define BIT(id)      TG_FEATURE_BIT(id)
+#define HOSTS(...)   ((const char *const[]){__VA_ARGS__, NULL})
+#define RENAMES(...) ((const struct tg_rename[]){__VA_ARGS__, {{NULL, 0}, {NULL, 0}}})
+#define TEXTS        (TG_WIRE_BIT(OPENAI_CHAT) | TG_WIRE_BIT(OPENAI_COMPLETIONS))
+#define EMBEDDINGS   TG_WIRE_BIT(OPENAI_EMBEDDINGS)
+#define RESPONSES    TG_WIRE_BIT(OPENAI_RESPONSES)
+#define MEDIA        (TG_WIRE_BIT(OPENAI_IMAGES) | TG_WIRE_BIT(OPENAI_AUDIO))
+#define PENALTIES    (BIT(PRESENCE) | BIT(FREQUENCY))
+#define ALL_LOGPROBS (BIT(LOGPROBS) | BIT(TOP_LOGPROBS))
+#define LOCAL_ONLY   (BIT(TOP_K) | BIT(MIN_P) | BIT(REPETITION)) /* no setting of OpenAI's own */
+#define ALL_MEDIA    (BIT(IMAGE) | BIT(IMAGE_URL) | BIT(DOCUMENT) | BIT(DOCUMENT_FILE) | BIT(AUDIO))
 
 const struct tg_quirks tg_quirks_rows[] = {
-    {
-        .name = "gemini",
-        .hosts = gemini_hosts,
-        .native = BIT(THOUGHT),
-    },
-    {
-        .name = "deepseek",
-        .hosts = deepseek_hosts,
-        .native = BIT(REASONING),
-        .reasoning_back = TG_REASONING_BACK_CONTENT,
-    },
+    /* platform.openai.com/docs/api-reference/chat: no such parameters, and unknown ones are
+     * refused */
+    {.name = "openai", .hosts = HOSTS("api.openai.com"), .dropped = LOCAL_ONLY},
     /* console.groq.com/docs/openai, "Currently Unsupported OpenAI Features" */
-    {
-        .name = "groq",
-        .hosts = groq_hosts,
-        .dropped = BIT(NAME) | BIT(LOGIT_BIAS),
-        .refused = BIT(LOGPROBS) | BIT(TOP_LOGPROBS) | BIT(N),
-    },
-    /* openrouter.ai/docs/use-cases/reasoning-tokens, …/features/prompt-caching */
-    {
-        .name = "openrouter",
-        .hosts = openrouter_hosts,
-        .native = BIT(CACHE_HINT) | BIT(BUDGET) | BIT(SHOW) | BIT(REASONING) | BIT(SIGNED) |
-                  BIT(ENCRYPTED) | BIT(THOUGHT),
-        .reasoning = TG_REASONING_OBJECT,
-        .reasoning_back = TG_REASONING_BACK_DETAILS,
-    },
-    {
-        .name = "mistral",
-        .hosts = mistral_hosts,
-        .dropped = BIT(LOGIT_BIAS) | BIT(USER),
-        .refused = BIT(LOGPROBS) | BIT(TOP_LOGPROBS),
-        .renames = mistral_names,
-        .max_tokens = TG_MAX_TOKENS_OLD,
-    },
-};
-/* Not /responses: most servers that call themselves compatible have chat completions only, and what
- * comes in the newer form can be translated to them. The setting `api: responses` says otherwise.
- */
-const struct tg_quirks tg_quirks_unknown = {
-    .name = "",
-    .formats = ~TG_WIRE_BIT(OPENAI_RESPONSES),
+    {.name = "groq",
+     .hosts = HOSTS("api.groq.com"),
+     .formats = TG_WIRE_BIT(OPENAI_CHAT) | RESPONSES | TG_WIRE_BIT(OPENAI_AUDIO),
+     .dropped = BIT(NAME) | BIT(LOGIT_BIAS),
+     .refused = ALL_LOGPROBS | BIT(N)},
+    /* openrouter.ai/docs/use-cases/reasoning-tokens (request and reasoning_details),
+     * …/features/prompt-caching (cache_control on parts), …/features/multimodal/pdfs (by URL) */
+    {.name = "openrouter",
+     .hosts = HOSTS("openrouter.ai"),
+     .formats = TEXTS | RESPONSES | EMBEDDINGS,
+     .native = BIT(CACHE_HINT) | BIT(BUDGET) | BIT(SHOW) | BIT(REASONING) | BIT(SIGNED) |
+               BIT(ENCRYPTED) | BIT(THOUGHT) | BIT(DOCUMENT_URL),
+     .reasoning = TG_REASONING_OBJECT,
+     .reasoning_back = TG_REASONING_BACK_DETAILS},
+    /* docs.mistral.ai/api, ChatCompletionRequest: random_seed, max_tokens, and none of the others;
+     * what is not in it is refused as "extra_forbidden", stream_options too (usage comes with
+     * every stream). Ids of tool calls: "must be a-z, A-Z, 0-9, with a length of 9". */
+    {.name = "mistral",
+     .hosts = HOSTS("api.mistral.ai"),
+     .formats = TG_WIRE_BIT(OPENAI_CHAT) | EMBEDDINGS | TG_WIRE_BIT(OPENAI_MODERATIONS),
+     .emulated = BIT(DEVELOPER),
+     .dropped = BIT(LOGIT_BIAS) | BIT(USER) | BIT(SERVICE_TIER) | LOCAL_ONLY,
+     .refused = ALL_LOGPROBS,
+     .renames = RENAMES({TG_STR_INIT("seed"), TG_STR_INIT("random_seed")},
+                        {TG_STR_INIT("max_completion_tokens"), TG_STR_INIT("max_tokens")}),
+     .max_tokens = TG_MAX_TOKENS_OLD,
+     .short_call_ids = true,
+     .no_stream_options = true},
+    /* api-docs.deepseek.com/guides/thinking_mode (switch, effort, and reasoning_content that must
+     * come back with tool calls), …/guides/json_mode, …/api/create-chat-completion */
+    {.name = "deepseek",
+     .hosts = HOSTS("api.deepseek.com"),
+     .formats = TEXTS | RESPONSES,
+     .native = BIT(REASONING),
+     .emulated = BIT(DEVELOPER) | BIT(JSON_SCHEMA),
+     .dropped =
+         BIT(SEED) | BIT(LOGIT_BIAS) | BIT(PARALLEL) | BIT(SERVICE_TIER) | BIT(USER) | LOCAL_ONLY,
+     .refused = BIT(N) | ALL_MEDIA,
+     .max_tokens = TG_MAX_TOKENS_OLD,
+     .reasoning = TG_REASONING_THINKING,
+     .reasoning_back = TG_REASONING_BACK_CONTENT},
+    /* docs.x.ai/docs/api-reference: logit_bias is "unsupported"; reasoning_content of earlier turns
+     * is taken */
+    {.name = "xai",
+     .hosts = HOSTS("api.x.ai"),
+     .formats = TEXTS | RESPONSES | TG_WIRE_BIT(OPENAI_IMAGES),
+     .native = BIT(REASONING),
+     .dropped = BIT(LOGIT_BIAS) | LOCAL_ONLY,
+     .reasoning_back = TG_REASONING_BACK_CONTENT},
+    /* docs.together.ai/docs/openai-api-compatibility: no moderations, no Responses */
+    {.name = "together",
+     .hosts = HOSTS("api.together.xyz", "api.together.ai"),
+     .formats = TEXTS | EMBEDDINGS | MEDIA | TG_WIRE_BIT(RERANK)},
+    /* docs.fireworks.ai/tools-sdks/openai-compatibility */
+    {.name = "fireworks",
+     .hosts = HOSTS("api.fireworks.ai"),
+     .formats = TEXTS | RESPONSES | EMBEDDINGS | TG_WIRE_BIT(RERANK)},
+    /* docs.perplexity.ai/guides/chat-completions-guide: the parameters that it lists; there are no
+     * tools */
+    {.name = "perplexity",
+     .hosts = HOSTS("api.perplexity.ai"),
+     .formats = TG_WIRE_BIT(OPENAI_CHAT),
+     .emulated = BIT(DEVELOPER),
+     .dropped = BIT(STOP) | BIT(LOGIT_BIAS) | BIT(SEED) | BIT(PARALLEL) | BIT(SERVICE_TIER) |
+                BIT(TOOL_CHOICE),
+     .refused = BIT(TOOLS) | BIT(TOOL_REQUIRED) | BIT(TOOL_NAMED) | ALL_LOGPROBS | BIT(N)},
+    /* inference-docs.cerebras.ai/resources/openai: fields that end in 400; system messages act as
+     * developer ones */
+    {.name = "cerebras",
+     .hosts = HOSTS("api.cerebras.ai"),
+     .formats = TEXTS,
+     .emulated = BIT(DEVELOPER),
+     .dropped = PENALTIES | BIT(LOGIT_BIAS) | BIT(PARALLEL) | BIT(SERVICE_TIER)},
+    /* docs.sambanova.ai, OpenAI compatibility: "currently not supported" */
+    {.name = "sambanova",
+     .hosts = HOSTS("api.sambanova.ai"),
+     .formats = TG_WIRE_BIT(OPENAI_CHAT) | EMBEDDINGS | TG_WIRE_BIT(OPENAI_AUDIO),
+     .dropped = PENALTIES | BIT(LOGIT_BIAS) | BIT(SEED),
+     .refused = ALL_LOGPROBS | BIT(N)},
+    /* docs.api.nvidia.com/nim, retriever models: input_type says query or passage */
+    {.name = "nvidia",
+     .hosts = HOSTS("integrate.api.nvidia.com"),
+     .formats = TEXTS | EMBEDDINGS,
+     .native = BIT(INPUT_TYPE)},
+    /* deepinfra.com/docs/openai_api: the endpoints that it lists */
+    {.name = "deepinfra",
+     .hosts = HOSTS("api.deepinfra.com"),
+     .formats = TEXTS | EMBEDDINGS | MEDIA},
+    /* platform.kimi.ai/docs/api: thinking {type}, max_completion_tokens; "thinking is enabled but
+     * reasoning_content is missing in assistant tool call message" */
+    {.name = "moonshot",
+     .hosts = HOSTS("api.moonshot.ai", "api.moonshot.cn"),
+     .formats = TG_WIRE_BIT(OPENAI_CHAT) | RESPONSES,
+     .native = BIT(REASONING),
+     .emulated = BIT(DEVELOPER),
+     .dropped = BIT(TOOL_STRICT) | LOCAL_ONLY,
+     .max_tokens = TG_MAX_TOKENS_NEW,
+     .reasoning = TG_REASONING_THINKING,
+     .reasoning_back = TG_REASONING_BACK_CONTENT},
+    /* docs.z.ai/api-reference/llm/chat-completion: thinking {type}, response_format text or
+     * json_object */
+    {.name = "zai",
+     .hosts = HOSTS("api.z.ai", "open.bigmodel.cn"),
+     .formats = TG_WIRE_BIT(OPENAI_CHAT) | EMBEDDINGS,
+     .native = BIT(REASONING),
+     .emulated = BIT(DEVELOPER) | BIT(JSON_SCHEMA),
+     .max_tokens = TG_MAX_TOKENS_OLD,
+     .reasoning = TG_REASONING_THINKING,
+     .reasoning_back = TG_REASONING_BACK_CONTENT},
+    /* alibabacloud.com/help/en/model-studio/deep-thinking: enable_thinking, thinking_budget */
+    {.name = "alibaba",
+     .hosts = HOSTS("dashscope.aliyuncs.com", "dashscope-intl.aliyuncs.com",
+                    "dashscope-us.aliyuncs.com"),
+     .formats = TG_WIRE_BIT(OPENAI_CHAT) | RESPONSES | EMBEDDINGS,
+     .native = BIT(BUDGET),
+     .emulated = BIT(EFFORT) | BIT(DEVELOPER),
+     .reasoning = TG_REASONING_ENABLE_THINKING},
+    /* platform.minimax.io/docs/api-reference/text-openai-api: ignored parameters, n of 1 only, no
+     * images and sounds */
+    {.name = "minimax",
+     .hosts = HOSTS("api.minimax.io", "api.minimaxi.com"),
+     .formats = TG_WIRE_BIT(OPENAI_CHAT) | RESPONSES,
+     .dropped = PENALTIES | BIT(LOGIT_BIAS),
+     .refused = BIT(N) | BIT(AUDIO)},
+    /* huggingface.co/docs/inference-providers and …/text-generation-inference/messages_api; the
+     * provider behind the router is a suffix of the model ("model:groq") */
+    {.name = "huggingface",
+     .hosts = HOSTS("router.huggingface.co", "endpoints.huggingface.cloud"),
+     .formats = TEXTS | RESPONSES | EMBEDDINGS},
+    /* docs.github.com/en/rest/models/inference and …/models/embeddings */
+    {.name = "github",
+     .hosts = HOSTS("models.github.ai", "models.inference.ai.azure.com"),
+     .formats = TG_WIRE_BIT(OPENAI_CHAT) | EMBEDDINGS,
+     .dropped = LOCAL_ONLY},
+    /* vercel.com/docs/ai-gateway/openai-compat/advanced: reasoning {effort or max_tokens, enabled,
+     * exclude}, reasoning_details */
+    {.name = "vercel",
+     .hosts = HOSTS("ai-gateway.vercel.sh"),
+     .formats = TG_WIRE_BIT(OPENAI_CHAT) | RESPONSES | EMBEDDINGS,
+     .native =
+         BIT(BUDGET) | BIT(SHOW) | BIT(REASONING) | BIT(SIGNED) | BIT(ENCRYPTED) | BIT(THOUGHT),
+     .reasoning = TG_REASONING_OBJECT,
+     .reasoning_back = TG_REASONING_BACK_DETAILS},
+    /* ai.google.dev/gemini-api/docs/openai and …/thought-signatures: extra_content.google */
+    {.name = "gemini",
+     .hosts = HOSTS("generativelanguage.googleapis.com", "aiplatform.googleapis.com"),
+     .formats = TG_WIRE_BIT(OPENAI_CHAT) | EMBEDDINGS | TG_WIRE_BIT(OPENAI_IMAGES),
+     .native = BIT(THOUGHT),
+     .dropped = LOCAL_ONLY},
+    /* platform.claude.com/docs/en/api/openai-sdk: "ignored" and "must be exactly 1" */
+    {.name = "anthropic",
+     .hosts = HOSTS("api.anthropic.com"),
+     .formats = TG_WIRE_BIT(OPENAI_CHAT),
+     .dropped = PENALTIES | BIT(JSON_OBJECT) | BIT(JSON_SCHEMA) | BIT(SEED) | BIT(SERVICE_TIER) |
+                BIT(LOGIT_BIAS) | BIT(USER) | BIT(EFFORT) | BIT(TOOL_STRICT) | BIT(NAME) |
+                ALL_LOGPROBS | BIT(METADATA) | LOCAL_ONLY,
+     .refused = BIT(N) | BIT(AUDIO)},
+    /* docs.voyageai.com/reference: embeddings with output_dimension, and ranking */
+    {.name = "voyage",
+     .hosts = HOSTS("api.voyageai.com"),
+     .formats = EMBEDDINGS | TG_WIRE_BIT(RERANK),
+     .tasks = 1u << TG_TASK_EMBED | 1u << TG_TASK_RERANK,
+     .native = BIT(INPUT_TYPE),
+     .renames = RENAMES({TG_STR_INIT("dimensions"), TG_STR_INIT("output_dimension")},
+                        {TG_STR_INIT("top_n"), TG_STR_INIT("top_k")})},
+    /* docs.vllm.ai, serving/openai_compatible_server: `user` is ignored, image_url.detail is not
+     * supported */
+    {.name = "vllm",
+     .formats = TEXTS | RESPONSES | EMBEDDINGS | TG_WIRE_BIT(RERANK) | TG_WIRE_BIT(OPENAI_AUDIO),
+     .native = BIT(INPUT_TYPE),
+     .dropped = BIT(USER) | BIT(IMAGE_DETAIL) | BIT(SERVICE_TIER)},
+    /* docs.sglang.ai/basic_usage/openai_api */
+    {.name = "sglang",
+     .formats = TEXTS | RESPONSES | EMBEDDINGS | TG_WIRE_BIT(RERANK),
+     .dropped = BIT(USER) | BIT(SERVICE_TIER)},
+    /* github.com/ggml-org/llama.cpp, tools/server/README.md */
+    {.name = "llama.cpp",
+     .formats = TEXTS | RESPONSES | EMBEDDINGS | TG_WIRE_BIT(RERANK),
+     .native = BIT(REASONING),
+     .dropped = BIT(USER) | BIT(SERVICE_TIER) | BIT(IMAGE_DETAIL),
+     .refused = BIT(DOCUMENT) | BIT(DOCUMENT_FILE),
+     .renames = RENAMES({TG_STR_INIT("repetition_penalty"), TG_STR_INIT("repeat_penalty")}),
+     .reasoning_back = TG_REASONING_BACK_CONTENT},
+    /* lmstudio.ai/docs/developer/openai-compat/chat-completions: "supported payload parameters" */
+    {.name = "lmstudio",
+     .formats = TEXTS | RESPONSES | EMBEDDINGS,
+     .dropped = BIT(USER) | BIT(SERVICE_TIER) | BIT(PARALLEL),
+     .refused = BIT(N) | ALL_LOGPROBS | BIT(DOCUMENT) | BIT(DOCUMENT_FILE) | BIT(AUDIO),
+     .renames = RENAMES({TG_STR_INIT("repetition_penalty"), TG_STR_INIT("repeat_penalty")})},
+    /* docs.ollama.com/api/openai-compatibility: boxes that are not ticked */
+    {.name = "ollama",
+     .formats = TEXTS | RESPONSES | EMBEDDINGS,
+     .dropped = BIT(TOOL_CHOICE) | BIT(LOGIT_BIAS) | BIT(USER) | BIT(SERVICE_TIER) | LOCAL_ONLY,
+     .refused = BIT(N) | BIT(IMAGE_URL) | BIT(TOOL_REQUIRED) | BIT(TOOL_NAMED) | BIT(DOCUMENT) |
+                BIT(DOCUMENT_FILE) | BIT(AUDIO)},
+    /* huggingface.co/docs/text-generation-inference/messages_api */
+    {.name = "tgi",
+     .formats = TEXTS,
+     .dropped = BIT(USER) | BIT(SERVICE_TIER) | BIT(PARALLEL),
+     .refused = BIT(N) | BIT(DOCUMENT) | BIT(DOCUMENT_FILE) | BIT(AUDIO)},
 };
 const size_t tg_quirks_rows_n = TG_ARRAY_LEN(tg_quirks_rows);

@@ -212,6 +212,10 @@ static int open_call(struct tg_attempt *a, struct http_state *st, const struct i
 
 const struct tg_quirks *tg_target_quirks(const struct tg_target *t)
 {
+    if (t->kind == TG_BACKEND_OPENAI)
+        return tg_quirks_find(TG_STR("openai"), t->url.host);
+    if (t->kind == TG_BACKEND_HUGGINGFACE)
+        return tg_quirks_find(TG_STR("huggingface"), t->url.host);
     if (t->kind != TG_BACKEND_OPENAI_COMPATIBLE)
         return NULL;
     const struct tg_quirks *q = tg_quirks_find(t->provider.provider, t->url.host);

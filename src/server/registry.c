@@ -30,7 +30,10 @@ const struct tg_registry tg_server_registry = {
     .n_dialects = TG_ARRAY_LEN(dialects),
 };
 
-static const struct tg_adapter *const openai[] = {&tg_adapter_openai, NULL};
+static const struct tg_adapter *const openai[] = {&tg_adapter_openai, &tg_adapter_openai_responses,
+                                                  NULL};
+static const struct tg_adapter *const azure[] = {&tg_adapter_azure, &tg_adapter_azure_responses,
+                                                 NULL};
 static const struct tg_adapter *const anthropic[] = {&tg_adapter_anthropic, NULL};
 
 static const struct tg_adapter *const ollama[] = {&tg_adapter_ollama, NULL};
@@ -47,6 +50,8 @@ void tg_server_install_backends(struct tg_runtime *rt)
     } table[] = {
         {TG_BACKEND_OPENAI, &tg_backend_http_ops, openai},
         {TG_BACKEND_OPENAI_COMPATIBLE, &tg_backend_http_ops, openai},
+        {TG_BACKEND_AZURE_OPENAI, &tg_backend_http_ops, azure},
+        {TG_BACKEND_HUGGINGFACE, &tg_backend_http_ops, openai},
         {TG_BACKEND_ANTHROPIC, &tg_backend_http_ops, anthropic},
         {TG_BACKEND_OLLAMA, &tg_backend_http_ops, ollama},
         {TG_BACKEND_GEMINI, &tg_backend_http_ops, gemini},

@@ -5,6 +5,7 @@
 #include "adapter/quirks.h"
 #include "answer.h"
 #include "dialect/dialect.h"
+#include "json/json.h"
 
 #define SIGNATURE "EpYD+/==\"\\\xc3\xa4"
 
