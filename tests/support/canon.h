@@ -39,6 +39,8 @@ static inline void canon_part(struct tg_buf *b, const struct tg_part *p, const c
     canon_str(b, "call_id", p->call_id);
     canon_str(b, "tool", p->tool_name);
     canon_str(b, "arguments", p->arguments);
+    if (p->is_error)
+        tg_buf_printf(b, " error");
     if (p->opaque)
         tg_buf_printf(b, " opaque=%d", (int)p->opaque);
     canon_str(b, "signature", p->signature);

@@ -12,12 +12,9 @@
 #include "dialect/dialect.h"
 
 static const struct tg_dialect *const dialects[] = {
-    &tg_dialect_openai_chat,
-    &tg_dialect_openai_completions,
-    &tg_dialect_responses,
-    &tg_dialect_responses_count,
-    &tg_dialect_generate,
-    &tg_dialect_simple_chat,
+    &tg_dialect_openai_chat,     &tg_dialect_openai_completions, &tg_dialect_responses,
+    &tg_dialect_responses_count, &tg_dialect_anthropic,          &tg_dialect_anthropic_count,
+    &tg_dialect_generate,        &tg_dialect_simple_chat,
 };
 static unsigned failures;
 
