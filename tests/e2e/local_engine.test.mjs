@@ -222,10 +222,14 @@ describe('local engine', { skip }, () => {
   });
 
   const refused = {
-    tools: { tools: [{ type: 'function', function: { name: 'f' } }] },
-    functions: { functions: [{ name: 'f' }] },
-    response_format: { response_format: { type: 'json_object' } },
-    'messages[0]': { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }] }] },
+    'tools[].type': { tools: [{ type: 'web_search' }] },
+    tool_choice: { tools: [{ type: 'function', function: { name: 'f' } }],
+      tool_choice: { type: 'function', function: { name: 'g' } } },
+    'response_format.json_schema.schema.type': { response_format: { type: 'json_schema',
+      json_schema: { name: 'x', schema: { type: 'thing' } } } },
+    'response_format.json_schema.schema.properties.a.not': { response_format: { type: 'json_schema',
+      json_schema: { name: 'x', strict: true, schema: { type: 'object', properties: { a: { not: {} } } } } } },
+    'image:inline': { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }] }] },
     n: { n: 17 },
     logit_bias: { logit_bias: { x: 1 } },
     stop: { stop: Array.from({ length: 17 }, (_, i) => `s${i}`) },
