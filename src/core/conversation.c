@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/secret.h"
 
 #define MAX_KNOWN      64         /* other kept answers that an input refers to */
 #define READ_ROOM      (2u << 20) /* beyond what a text's reading takes */
@@ -222,6 +223,37 @@ int tg_conversation_load(struct tg_exchange *x, struct tg_fail *f)
 
 /* ---- routing ---- */
 
+static bool same_secret(const struct tg_secret *a, const struct tg_secret *b)
+{
+    if (!a || !b)
+        return a == b;
+    return tg_str_eq(tg_secret_reveal(a), tg_secret_reveal(b));
+}
+
+/* Two models of one account at one provider: what one has made, the other may read. */
+static bool same_account(const struct tg_target *a, const struct tg_target *b)
+{
+    const struct tg_provider_config *p = &a->provider, *q = &b->provider;
+    return a->kind == b->kind && tg_str_eq(a->url.text, b->url.text) &&
+           same_secret(a->api_key, b->api_key) && !a->n_headers && !b->n_headers &&
+           p->credential.source == q->credential.source &&
+           tg_str_eq(p->credential.file, q->credential.file) &&
+           tg_str_eq(p->credential.command, q->credential.command) &&
+           tg_str_eq(p->region, q->region) && tg_str_eq(p->project, q->project);
+}
+
+/* Whether a target can go on with what the target of that name has kept. */
+static bool goes_on(const struct tg_snapshot *s, const struct tg_target *t, struct tg_str pin)
+{
+    if (tg_str_eq(t->name, pin))
+        return true;
+    for (size_t i = 0; i < s->n_targets; i++) {
+        if (tg_str_eq(s->targets[i].name, pin))
+            return same_account(&s->targets[i], t);
+    }
+    return false;
+}
+
 int tg_conversation_pin(struct tg_exchange *x, struct tg_fail *f)
 {
     const struct tg_conversation *c = x->out.conversation;
@@ -229,12 +261,16 @@ int tg_conversation_pin(struct tg_exchange *x, struct tg_fail *f)
     char id[120], target[120], model[120];
     if (!c || !c->pin.n)
         return 0;
+    uint16_t n = 0, n_healthy = 0;
     for (uint16_t i = 0; i < p->n; i++) {
-        if (!tg_str_eq(x->epoch->snapshot->targets[p->targets[i]].name, c->pin))
+        if (!goes_on(x->epoch->snapshot, &x->epoch->snapshot->targets[p->targets[i]], c->pin))
             continue;
-        p->targets[0] = p->targets[i];
-        p->n = 1;
-        p->n_healthy = i < p->n_healthy;
+        n_healthy += i < p->n_healthy;
+        p->targets[n++] = p->targets[i];
+    }
+    if (n) {
+        p->n = n;
+        p->n_healthy = n_healthy;
         return 0;
     }
     return tg_fail_param(f, TG_E_PREVIOUS_RESPONSE, PREVIOUS_FIELD,

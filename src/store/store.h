@@ -81,8 +81,8 @@ struct tg_store;
 struct tg_store_client;
 
 /* Opens (and makes, and migrates) the database; the thread comes with start. `path` is a file's
- * name, or "memory" for one that ends with the process (at most 256 MiB). A missing folder is made
- * for the user alone. TG_E_STORE with the reason, TG_E_NOMEM. */
+ * name, or "memory" for one that ends with the process (at most 256 MiB: then the oldest make
+ * room). A missing folder is made for the user alone. TG_E_STORE with the reason, TG_E_NOMEM. */
 int tg_store_open(struct tg_str path, struct tg_store **out, struct tg_fail *fail) TG_WARN_UNUSED;
 int tg_store_start(struct tg_store *s) TG_WARN_UNUSED;
 /* What is queued is still done. Afterwards clients can be freed, then the store. */

@@ -22,7 +22,20 @@
     "owner, id, model, target, previous_id, status, created_us, expires_us, pinned, " \
     "input_items, response, output_at, output_bytes"
 
-enum statement { BEGIN, COMMIT, ROLLBACK, PUT, GET, DELETE, SWEEP, VACUUM, STATEMENTS };
+enum statement {
+    BEGIN,
+    COMMIT,
+    ROLLBACK,
+    PUT,
+    GET,
+    DELETE,
+    SWEEP,
+    EVICT,
+    PAGES,
+    FREE_PAGES,
+    VACUUM,
+    STATEMENTS
+};
 static const char *const sql[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
@@ -40,12 +53,18 @@ static const char *const sql[STATEMENTS] = {
     [DELETE] = "DELETE FROM responses WHERE owner = ?1 AND id = ?2 AND expires_us > ?3",
     [SWEEP] = "DELETE FROM responses WHERE key IN "
               "(SELECT key FROM responses WHERE expires_us <= ?1 ORDER BY expires_us LIMIT ?2)",
+    [EVICT] =
+        "DELETE FROM responses WHERE key IN "
+        "(SELECT key FROM responses ORDER BY key LIMIT 1 + (SELECT count(*) / 8 FROM responses))",
+    [PAGES] = "PRAGMA page_count",
+    [FREE_PAGES] = "PRAGMA freelist_count",
     [VACUUM] = "PRAGMA incremental_vacuum(256)", /* pages, given back to the file system */
 };
 
 struct db {
     sqlite3 *handle;
     sqlite3_stmt *st[STATEMENTS];
+    bool memory; /* of bounded size: the oldest make room */
 };
 
 /* ---- errors ---- */
@@ -98,11 +117,38 @@ static int bind_all(sqlite3_stmt *st, const struct tg_store_response *r)
     return rc;
 }
 
+static int64_t number(struct db *d, enum statement s)
+{
+    int64_t n = sqlite3_step(d->st[s]) == SQLITE_ROW ? sqlite3_column_int64(d->st[s], 0) : 0;
+    (void)sqlite3_reset(d->st[s]); /* it only read */
+    return n;
+}
+
+/* In memory the oldest records make room for a new one, an eighth of them at a time: a write that
+ * finds the database full would undo those before it. */
+static int make_room(struct db *d, const struct tg_store_response *r, struct tg_fail *fail)
+{
+    size_t bytes = r->input_items.n + r->response.n;
+    int64_t wanted = (int64_t)(bytes / 4000) + 64, last = -1; /* a page holds a little less */
+    for (;;) {
+        int64_t used = number(d, PAGES) - number(d, FREE_PAGES);
+        if (used + wanted <= MAX_MEMORY_PAGES || used == last)
+            return 0; /* or nothing is left to remove: the write says so */
+        int rc = run(d, EVICT, "making room", fail);
+        if (rc < 0)
+            return rc;
+        last = used;
+    }
+}
+
 static int put(void *db, const struct tg_store_response *r, struct tg_fail *fail)
 {
     struct db *d = db;
-    int rc = bind_all(d->st[PUT], r) != SQLITE_OK ? failed(d->handle, "writing", fail)
-                                                  : run(d, PUT, "writing", fail);
+    int rc = d->memory ? make_room(d, r, fail) : 0;
+    if (rc < 0)
+        return rc;
+    rc = bind_all(d->st[PUT], r) != SQLITE_OK ? failed(d->handle, "writing", fail)
+                                              : run(d, PUT, "writing", fail);
     (void)sqlite3_clear_bindings(d->st[PUT]); /* they pointed into the request; always 0 */
     return rc;
 }
@@ -300,7 +346,7 @@ static int make_file(const char *path, struct tg_fail *fail)
 
 static int open_handle(struct db *d, struct tg_str path, struct tg_fail *fail)
 {
-    bool memory = tg_str_eq(path, TG_STR("memory"));
+    bool memory = d->memory = tg_str_eq(path, TG_STR("memory"));
     char *name = tg_str_dup_c(memory ? TG_STR(":memory:") : path);
     if (!name)
         return tg_fail_set(fail, TG_E_NOMEM, "out of memory");
@@ -316,7 +362,7 @@ static int open_handle(struct db *d, struct tg_str path, struct tg_fail *fail)
     return rc;
 }
 
-static int set_up(struct db *d, struct tg_str path, struct tg_fail *fail)
+static int set_up(struct db *d, struct tg_fail *fail)
 {
     char text[SQL_BYTES];
     (void)sqlite3_busy_timeout(d->handle, BUSY_MS);                         /* always 0 */
@@ -328,7 +374,7 @@ static int set_up(struct db *d, struct tg_str path, struct tg_fail *fail)
                      "PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 67108864;"
                      "PRAGMA secure_delete = FAST; PRAGMA trusted_schema = OFF",
                      "opening", fail);
-    if (rc == 0 && tg_str_eq(path, TG_STR("memory"))) {
+    if (rc == 0 && d->memory) {
         (void)snprintf(text, sizeof text, "PRAGMA max_page_count = %d", MAX_MEMORY_PAGES);
         rc = execute(d, text, "opening", fail); /* the text fits */
     }
@@ -354,7 +400,7 @@ static int open_db(struct tg_str path, void **out_db, struct tg_fail *fail)
     int rc = path.n ? open_handle(d, path, fail)
                     : tg_fail_set(fail, TG_E_STORE, "the database's path is empty");
     if (rc == 0)
-        rc = set_up(d, path, fail);
+        rc = set_up(d, fail);
     if (rc < 0) {
         close_db(d);
         return rc;

@@ -81,6 +81,8 @@ describe('kept responses', () => {
     config = { models: {
       'm-1': anthropic(upstream),
       'up-1': { ...target(own), api: 'responses' },
+      'up-2': { ...target(own), api: 'responses' },
+      'up-3': { ...target(own), api: 'responses', api_key: 'of another account' },
     } };
     gateway = await Gateway.start({ config, env: { STORE_PATH: 'kept.db' } });
     client = sdk(gateway);
@@ -199,9 +201,13 @@ describe('kept responses', () => {
 
     await assert.rejects(client.responses.create({ model: 'm-1', input: 'x', previous_response_id: third.id }),
       { status: 400, code: 'previous_response_not_found', message: /kept by the provider of 'up-1', which does not serve the model 'm-1'/ });
+    await assert.rejects(client.responses.create({ model: 'up-3', input: 'x', previous_response_id: third.id }), { status: 400 });
+    // Another model of the same account goes on.
+    await client.responses.create({ model: 'up-2', input: 'four', previous_response_id: third.id });
+    assert.deepEqual([own.requests.at(-1).json.model, own.requests.at(-1).json.previous_response_id], ['up-2', third.id]);
     // What the provider does not know is not asked of it.
     await assert.rejects(client.responses.create({ model: 'up-1', input: 'x', previous_response_id: 'resp_foreign' }), noPrevious('resp_foreign'));
-    assert.equal(own.requests.at(-1).json.input, 'three');
+    assert.equal(own.requests.at(-1).json.input, 'four');
   });
 
   it('a conversation of another provider is told to one that keeps its own', async () => {

@@ -379,6 +379,34 @@ static void memory_ends_with_the_process(void **state)
     assert_int_not_equal(access("memory", F_OK), 0);
 }
 
+static void in_a_full_memory_the_oldest_make_room(void **state)
+{
+    struct bench b;
+    size_t n = 30u << 20;
+    char id[16], *big = tg_calloc(1, n);
+    assert_non_null(big);
+    memset(big, 'x', n);
+    bench_folder(&b);
+    bench_open(&b, TG_STR("memory"));
+    assert_int_equal(tg_store_start(b.store), 0);
+    for (int i = 0; i < 12; i++) { /* more than there is room for */
+        (void)snprintf(id, sizeof id, "r%d", i);
+        struct tg_store_response r = bench_record(id, "");
+        r.response = tg_str_make(big, n);
+        r.output = TG_STR("");
+        assert_int_equal(bench_put(&b, &r), 0);
+    }
+    assert_int_equal(bench_get(&b, "team", "r11"), 0);
+    assert_int_equal(b.result->v->response.n, n);
+    bench_forget(&b);
+    assert_int_equal(bench_get(&b, "team", "r7"), 0);
+    bench_forget(&b);
+    assert_int_equal(bench_get(&b, "team", "r0"), TG_E_NOT_FOUND_INTERNAL);
+    bench_forget(&b);
+    tg_free(big);
+    bench_end(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -400,6 +428,7 @@ int main(void)
         cmocka_unit_test(without_memory_nothing_is_asked),
         cmocka_unit_test(what_was_queued_at_the_end_is_done),
         cmocka_unit_test(memory_ends_with_the_process),
+        cmocka_unit_test(in_a_full_memory_the_oldest_make_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
