@@ -64,8 +64,6 @@ static void begin_part(struct tg_responses_ctx *c, struct tg_responses_in *it, s
     tg_responses_close_part(c);
     it->begun = true;
     it->part = c->d->n_parts++;
-    it->told_bytes = 0;
-    it->citations = 0;
     ev->kind = TG_EV_PART_START;
     ev->part = it->part;
     emit(c, ev);
@@ -118,24 +116,34 @@ static void text_delta(struct tg_responses_ctx *c, const struct tg_responses_in 
     tg_buf_fini(&b);
 }
 
+/* Its newest part is the one that goes on; servers that weave texts have them in pieces. */
+static bool is_open(const struct tg_responses_ctx *c, const struct tg_responses_in *it)
+{
+    return it->begun && c->d->open && c->d->open_part == it->part;
+}
+
 void tg_responses_text(struct tg_responses_ctx *c, struct tg_responses_in *it, int64_t inner,
                        enum tg_delta_kind kind, struct tg_str text, const struct tg_json *logprobs,
                        bool rest)
 {
-    bool next = inner >= it->n_inner;
+    bool next = inner >= it->n_inner, refusal = kind == TG_DELTA_REFUSAL;
     if (it->done || (!next && inner + 1 < it->n_inner))
         return; /* it went on to another content */
     if (next && !text.n)
         return;
     if (next) {
         it->n_inner = inner + 1;
-        begin_part(c, it,
-                   &(struct tg_event){.part_kind = kind == TG_DELTA_REFUSAL ? TG_PART_REFUSAL
-                                                                            : TG_PART_TEXT});
+        it->told_bytes = 0;
+        it->citations = 0;
     }
     text = untold(it, text, rest);
-    if (text.n || (!rest && tg_json_count(logprobs)))
-        text_delta(c, it, kind, text, logprobs);
+    if (!text.n && (rest || !tg_json_count(logprobs)))
+        return;
+    if (next || refusal != it->refusal || !is_open(c, it))
+        begin_part(c, it,
+                   &(struct tg_event){.part_kind = refusal ? TG_PART_REFUSAL : TG_PART_TEXT});
+    it->refusal = refusal;
+    text_delta(c, it, kind, text, logprobs);
 }
 
 static int64_t number(const struct tg_json *obj, struct tg_str key)
@@ -147,7 +155,7 @@ static int64_t number(const struct tg_json *obj, struct tg_str key)
 void tg_responses_annotation(struct tg_responses_ctx *c, struct tg_responses_in *it,
                              const struct tg_json *v)
 {
-    if (it->done || !it->begun || !tg_json_is_obj(v))
+    if (it->done || !is_open(c, it) || !tg_json_is_obj(v))
         return;
     struct tg_str title = tg_json_get_str(v, TG_STR("title"));
     struct tg_citation cited = {
@@ -172,7 +180,7 @@ void tg_responses_annotation(struct tg_responses_ctx *c, struct tg_responses_in 
 static void begin_reasoning(struct tg_responses_ctx *c, struct tg_responses_in *it,
                             struct tg_str id)
 {
-    if (!it->begun)
+    if (!is_open(c, it))
         begin_part(c, it, &(struct tg_event){.part_kind = TG_PART_REASONING, .id = id});
 }
 
@@ -187,17 +195,17 @@ void tg_responses_reasoning(struct tg_responses_ctx *c, struct tg_responses_in *
         return; /* the same thoughts in another form */
     if (next && !text.n)
         return;
-    begin_reasoning(c, it, item_id);
     it->of_content = of_content;
-    if (next) {
-        if (it->n_inner)
-            delta(c, it, TG_DELTA_REASONING, TG_STR("\n\n"), (struct tg_str){NULL, 0});
-        it->n_inner = inner + 1;
+    if (next)
         it->told_bytes = 0;
-    }
     text = untold(it, text, rest);
-    if (text.n)
-        delta(c, it, TG_DELTA_REASONING, text, (struct tg_str){NULL, 0});
+    if (!text.n)
+        return;
+    begin_reasoning(c, it, item_id);
+    if (next && it->n_inner)
+        delta(c, it, TG_DELTA_REASONING, TG_STR("\n\n"), (struct tg_str){NULL, 0});
+    it->n_inner = next ? inner + 1 : it->n_inner;
+    delta(c, it, TG_DELTA_REASONING, text, (struct tg_str){NULL, 0});
 }
 
 static void reasoning_list(struct tg_responses_ctx *c, struct tg_responses_in *it,

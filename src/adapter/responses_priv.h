@@ -43,6 +43,7 @@ struct tg_responses_in {
     enum tg_responses_item_kind kind;
     bool done;
     bool begun;        /* its newest part was started */
+    bool refusal;      /* message: that part is a refusal */
     bool of_content;   /* reasoning: told from `content`, not from `summary` */
     uint32_t part;     /* the newest */
     int64_t n_inner;   /* contents or summaries begun */
