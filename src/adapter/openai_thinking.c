@@ -55,7 +55,7 @@ void tg_openai_write_thinking(const struct tg_openai_enc *e)
 {
     const struct tg_reasoning_opts *r = &e->req->reasoning;
     enum tg_reasoning_form form = e->q ? e->q->reasoning : TG_REASONING_EFFORT;
-    if (e->own && r->raw.n && (!e->q || form == TG_REASONING_OBJECT)) {
+    if (e->own && r->raw.n && (!e->q || !e->q->name[0] || form == TG_REASONING_OBJECT)) {
         tg_jw_kraw(e->w, TG_STR("reasoning"), r->raw);
         return;
     }

@@ -222,3 +222,11 @@ const struct tg_quirks tg_quirks_rows[] = {
      .refused = BIT(N) | BIT(DOCUMENT) | BIT(DOCUMENT_FILE) | BIT(AUDIO)},
 };
 const size_t tg_quirks_rows_n = TG_ARRAY_LEN(tg_quirks_rows);
+
+/* Not /responses: most servers that call themselves compatible have chat completions only, and what
+ * comes in the newer form can be translated to them. The setting `api: responses` says otherwise.
+ */
+const struct tg_quirks tg_quirks_unknown = {
+    .name = "",
+    .formats = ~TG_WIRE_BIT(OPENAI_RESPONSES),
+};
