@@ -2,7 +2,9 @@
  * it. Each round submits STREAMS stories at once and waits for all. Prints one JSON line a round.
  * Time is the child's CPU time as well as the wall's, because shared machines make the wall's lie.
  *
- *   engine_bench MODEL|builtin STREAMS TOKENS ROUNDS [THREADS]
+ *   engine_bench MODEL|builtin STREAMS TOKENS ROUNDS [THREADS [FORM]]
+ *
+ * FORM: text, tools (the model may call one, and writes text), json (a list of strings).
  */
 #include <dirent.h>
 #include <inttypes.h>
@@ -16,6 +18,7 @@
 #include "base/num.h"
 #include "engine/child.h"
 #include "engine/engine.h"
+#include "engine/tools_priv.h"
 #include "io/loop.h"
 #include "io/mailbox.h"
 
@@ -27,6 +30,7 @@ struct bench {
     struct tg_engine_host *host;
     uint32_t client, model, left;
     uint64_t prompt_tokens, cached_tokens, tokens, errors;
+    struct tg_str grammar;
 };
 
 static void on_event(void *ctx, struct tg_engine_event *ev)
@@ -82,6 +86,7 @@ static void submit(struct bench *b, uint32_t i, uint32_t round, uint32_t tokens)
     struct tg_engine_request req = {.messages = &m,
                                     .n_messages = 1,
                                     .max_tokens = tokens,
+                                    .grammar = b->grammar,
                                     .credit_bytes = 1 << 20}; /* more than it will write */
     struct tg_fail f;
     tg_fail_clear(&f);
@@ -127,12 +132,37 @@ static uint32_t number(const char *text, uint32_t max)
     return (uint32_t)v;
 }
 
+/* The grammar of the form; the arena lives as long as the process. */
+static struct tg_str grammar_of(const char *form)
+{
+    static struct tg_tool tool = {.is_function = true, .name = TG_STR_INIT("f")};
+    struct tg_chat_req chat = {.tool_choice.parallel = -1};
+    static struct tg_arena arena;
+    struct tg_str out = TG_STR("");
+    struct tg_fail f;
+    tg_fail_clear(&f);
+    tg_arena_init(&arena, 4096, 1 << 20);
+    if (strcmp(form, "tools") == 0) {
+        chat.tools = &tool;
+        chat.n_tools = 1;
+    } else if (strcmp(form, "json") == 0) {
+        chat.format.kind = TG_FORMAT_SCHEMA;
+        chat.format.schema = TG_STR("{\"type\":\"array\",\"minItems\":999,\"items\":{\"type\":"
+                                    "\"string\",\"maxLength\":60}}");
+    } else if (strcmp(form, "text") != 0) {
+        exit(2);
+    }
+    if (tg_tools_grammar(&arena, &chat, true, NULL, &f, &out) < 0)
+        exit(1);
+    return out;
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "engine") == 0)
         return tg_engine_child_main(TG_ENGINE_CHILD_FD);
     if (argc < 5) {
-        fprintf(stderr, "engine_bench MODEL|builtin STREAMS TOKENS ROUNDS [THREADS]\n");
+        fprintf(stderr, "engine_bench MODEL|builtin STREAMS TOKENS ROUNDS [THREADS [FORM]]\n");
         return 2;
     }
     struct bench b = {0};
@@ -146,6 +176,7 @@ int main(int argc, char **argv)
     o.name = TG_STR("bench");
     o.path = strcmp(argv[1], "builtin") == 0 ? TG_STR("") : tg_str_c(argv[1]);
     o.threads = argc > 5 ? number(argv[5], 1024) : 1;
+    b.grammar = grammar_of(argc > 6 ? argv[6] : "text");
     if (tg_loop_new(&b.loop) < 0 || tg_mailbox_new(b.loop, 65536, &b, &b.inbox) < 0 ||
         tg_engine_host_new(NULL, &b.host) < 0 ||
         tg_engine_client_add(b.host, b.inbox, on_event, &b.client) < 0 ||
