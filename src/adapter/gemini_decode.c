@@ -210,12 +210,17 @@ static int between(struct tg_gemini_dec *d, char c, struct tg_sink *sink)
     if (c == '{' && !d->closed) {
         d->depth = 1;
         d->element_at = d->body.n - 1;
-    } else if (c == ']' && !d->closed) {
-        d->closed = true;
-    } else if (!blank && ((c != ',' && c != '[') || d->closed)) {
+        return 0;
+    }
+    if (!blank && (d->closed || (c != ',' && c != '[' && c != ']')))
         return tg_gemini_broken(d, sink, TG_E_UPSTREAM_INVALID,
                                 "the provider's answer holds invalid JSON");
-    }
+    d->closed |= c == ']';
+    if (!d->closed)
+        return 0;
+    if (d->resp.json_array) /* at once: what follows may be wrong */
+        raw(d, sink, tg_buf_str(&d->body));
+    tg_buf_clear(&d->body);
     return 0;
 }
 
@@ -230,11 +235,6 @@ static int array_bytes(struct tg_gemini_dec *d, struct tg_str in, struct tg_sink
             rc = between(d, in.p[i], sink);
         else if (element_byte(d, in.p[i]))
             rc = element(d, sink);
-    }
-    if (!rc && d->closed && d->body.n) {
-        if (d->resp.json_array)
-            raw(d, sink, tg_buf_str(&d->body));
-        tg_buf_clear(&d->body);
     }
     return rc;
 }

@@ -423,6 +423,18 @@ static void fail_whole(struct tg_exchange *x, const struct tg_fail *fail)
     x->reply.ops->end(x->reply.ctx);
 }
 
+/* A stream that is one JSON array ends with the error as its last element. */
+static void render_stream_fail(struct tg_exchange *x, const struct tg_fail *fail)
+{
+    struct tg_buf *b = &x->rt->scratch;
+    bool array = x->call.json_array;
+    if (array)
+        tg_buf_str_add(b, x->out.state == TG_OUTPUT_STREAMING ? TG_STR(",\n") : TG_STR("["));
+    x->dialect->render_fail(fail, x->request_id, !array, b);
+    if (array)
+        tg_buf_char(b, ']');
+}
+
 void tg_output_fail(struct tg_exchange *x, const struct tg_fail *fail)
 {
     if (x->out.state == TG_OUTPUT_NONE) {
@@ -438,7 +450,7 @@ void tg_output_fail(struct tg_exchange *x, const struct tg_fail *fail)
     bool rendered = x->out.translated && x->out.rendering && x->dialect->broken;
     if (!rendered ||
         x->dialect->broken(x->out.render_state, x->out.info, fail, &x->rt->scratch) < 0)
-        x->dialect->render_fail(fail, x->request_id, true, &x->rt->scratch);
+        render_stream_fail(x, fail);
     write_stream(x, tg_buf_str(&x->rt->scratch));
     x->reply.ops->end(x->reply.ctx);
 }

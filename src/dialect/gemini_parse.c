@@ -228,6 +228,8 @@ int tg_gemini_parse_part(const struct tg_gemini_in *in, const struct tg_json *v,
 struct messages {
     struct tg_message *list;
     size_t n;
+    struct tg_part *parts; /* of all contents, one behind the other */
+    size_t n_parts;
 };
 
 static bool role_of(struct tg_str s, enum tg_role *out)
@@ -278,7 +280,7 @@ static void split_content(struct messages *m, enum tg_role role, struct tg_part 
 }
 
 static int read_parts(const struct tg_gemini_in *in, const struct tg_json *content,
-                      const char *where, struct tg_part **out, size_t *out_n)
+                      const char *where, struct messages *m, struct tg_part **out, size_t *out_n)
 {
     const struct tg_json *list = tg_json_get(content, TG_STR("parts"));
     char path[64];
@@ -286,9 +288,7 @@ static int read_parts(const struct tg_gemini_in *in, const struct tg_json *conte
         return tg_gemini_bad(in, where, "has parts that are not an array");
     bool one = tg_json_is_obj(list); /* Google takes a single one too */
     size_t n = one ? 1 : tg_json_count(list);
-    struct tg_part *parts = tg_arena_array(in->a, n + 1, sizeof *parts);
-    if (!parts)
-        return tg_gemini_no_memory(in);
+    struct tg_part *parts = m->parts + m->n_parts;
     struct tg_json_iter it = tg_json_iter(one ? NULL : list);
     for (size_t i = 0; i < n; i++) {
         const struct tg_json *v = !one && tg_json_next(&it) ? it.value : list;
@@ -297,9 +297,17 @@ static int read_parts(const struct tg_gemini_in *in, const struct tg_json *conte
         if (rc)
             return rc;
     }
+    m->n_parts += n;
     *out = parts;
     *out_n = n;
     return 0;
+}
+
+/* Google's client library keeps each response of a stream as a content of its own: they are one
+ * turn, and other APIs want a turn's calls in one message. */
+static bool continues_turn(const struct messages *m, enum tg_role role)
+{
+    return role == TG_ROLE_ASSISTANT && m->n && m->list[m->n - 1].role == TG_ROLE_ASSISTANT;
 }
 
 static int one_content(const struct tg_gemini_in *in, const struct tg_json *v, size_t index,
@@ -314,10 +322,14 @@ static int one_content(const struct tg_gemini_in *in, const struct tg_json *v, s
         return tg_gemini_bad(in, where, "must be an object");
     if (!role_of(tg_json_get_str(v, TG_STR("role")), &role))
         return tg_gemini_bad(in, where, "has a role that is not \"user\" or \"model\"");
-    int rc = read_parts(in, v, where, &parts, &n);
-    if (!rc)
+    int rc = read_parts(in, v, where, m, &parts, &n);
+    if (rc)
+        return rc;
+    if (continues_turn(m, role))
+        m->list[m->n - 1].n_parts += n; /* they stand right behind */
+    else
         split_content(m, role, parts, n);
-    return rc;
+    return 0;
 }
 
 static int system_message(const struct tg_gemini_in *in, const struct tg_json *v,
@@ -328,15 +340,13 @@ static int system_message(const struct tg_gemini_in *in, const struct tg_json *v
     if (tg_json_is_nil(v))
         return 0;
     if (tg_json_is_str(v)) { /* some clients send a plain string */
-        parts = tg_arena_array(in->a, 1, sizeof *parts);
-        if (!parts)
-            return tg_gemini_no_memory(in);
+        parts = &m->parts[m->n_parts++];
         parts->kind = TG_PART_TEXT;
         parts->text = tg_json_str(v);
     } else {
         if (!tg_json_is_obj(v))
             return tg_gemini_bad(in, "systemInstruction", "must be an object");
-        int rc = read_parts(in, v, "systemInstruction", &parts, &n);
+        int rc = read_parts(in, v, "systemInstruction", m, &parts, &n);
         if (rc)
             return rc;
     }
@@ -345,9 +355,10 @@ static int system_message(const struct tg_gemini_in *in, const struct tg_json *v
     return 0;
 }
 
-static size_t most_messages(const struct tg_json *contents)
+/* No more than so many messages, nor parts. */
+static size_t most_messages(const struct tg_json *system, const struct tg_json *contents)
 {
-    size_t n = 2;
+    size_t n = 2 + tg_json_count(tg_json_get(system, TG_STR("parts")));
     struct tg_json_iter it = tg_json_iter(contents);
     while (tg_json_next(&it))
         n += 1 + tg_json_count(tg_json_get(it.value, TG_STR("parts")));
@@ -358,11 +369,14 @@ int tg_gemini_parse_contents(const struct tg_gemini_in *in, const struct tg_json
                              struct tg_chat_req *out)
 {
     const struct tg_json *contents = tg_json_get(request, TG_STR("contents"));
+    const struct tg_json *system = tg_json_proto_get(request, TG_STR("systemInstruction"));
+    size_t most = most_messages(system, contents);
     struct messages m = {0};
-    m.list = tg_arena_array(in->a, most_messages(contents), sizeof *m.list);
-    if (!m.list)
+    m.list = tg_arena_array(in->a, most, sizeof *m.list);
+    m.parts = tg_arena_array(in->a, most, sizeof *m.parts);
+    if (!m.list || !m.parts)
         return tg_gemini_no_memory(in);
-    int rc = system_message(in, tg_json_proto_get(request, TG_STR("systemInstruction")), &m);
+    int rc = system_message(in, system, &m);
     struct tg_json_iter it = tg_json_iter(contents);
     while (!rc && tg_json_next(&it))
         rc = one_content(in, it.value, it.index, &m);

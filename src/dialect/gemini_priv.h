@@ -77,7 +77,7 @@ struct tg_gemini_call {
 };
 /* What is known of one choice of a stream. */
 struct tg_gemini_choice {
-    bool finished;
+    bool finished, said;
     enum tg_finish finish;
     enum tg_part_kind kind; /* of the newest part that is no call */
     uint32_t part;          /* its number */

@@ -4,7 +4,9 @@
  * whose arguments are no JSON object can't be given at all; it ends the way in which Google says so
  * itself, finishReason MALFORMED_FUNCTION_CALL with the call's text as finishMessage. What comes
  * with the end (finishReason, usageMetadata, grounding, citations) is the last response of a
- * stream, written once the answer is known to be good. */
+ * stream, written once the answer is known to be good. It has an empty text: to Google's own client
+ * library a response without content is an answer gone wrong, and the turn is left out of its
+ * history. */
 #include "base/alloc.h"
 #include "base/err.h"
 #include "dialect/gemini_priv.h"
@@ -137,6 +139,8 @@ static void open_part(struct tg_gemini_render *r, struct tg_buf *out)
 static int close_part(struct tg_gemini_render *r, uint32_t choice, struct tg_str logprobs,
                       struct tg_buf *out)
 {
+    if (choice < r->n_choices)
+        r->choices[choice].said = true;
     tg_buf_lit(out, "],\"role\":\"model\"},\"index\":");
     tg_buf_u64(out, choice);
     int rc = 0;
@@ -381,6 +385,8 @@ static void end_stream(struct tg_gemini_render *r, const struct tg_usage *usage,
         struct tg_str malformed = tg_buf_str(&c->malformed);
         tg_buf_str_add(out, first ? TG_STR("{") : TG_STR(",{"));
         first = false;
+        if (c->said)
+            tg_buf_lit(out, "\"content\":{\"parts\":[{\"text\":\"\"}],\"role\":\"model\"},");
         write_end(&r->collect, (uint32_t)i,
                   tg_gemini_finish_word(c->finish, tg_buf_str(&c->word), malformed.n > 0),
                   malformed, out);

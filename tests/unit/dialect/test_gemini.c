@@ -160,6 +160,22 @@ static void calls_and_results_find_each_other(void **state)
     assert_is(req.messages[4].parts[0].parts[0].text, TG_STR("{\"k\":[1]}"));
 }
 
+/* Google's client library keeps each piece of a streamed turn as a content. */
+static void a_turn_in_pieces_is_one_message(void **state)
+{
+    meaning(
+        "{\"contents\":[{\"parts\":[{\"text\":\"q\"}]},{\"role\":\"model\",\"parts\":[{\"text\":"
+        "\"a\"}]},{\"role\":\"model\",\"parts\":[{\"functionCall\":{\"name\":\"f\"}},{"
+        "\"functionCall\":"
+        "{\"name\":\"g\"}}]},{\"role\":\"model\"},{\"role\":\"model\",\"parts\":[{\"text\":\"\"}]},"
+        "{"
+        "\"parts\":[{\"text\":\"r\"}]},{\"parts\":[{\"text\":\"s\"}]}]}");
+    assert_int_equal(req.n_messages, 4);
+    assert_int_equal(req.messages[1].role, TG_ROLE_ASSISTANT);
+    assert_int_equal(req.messages[1].n_parts, 4);
+    assert_is(req.messages[1].parts[2].tool_name, TG_STR("g"));
+}
+
 static void media_by_their_types(void **state)
 {
     static const struct {
@@ -364,7 +380,9 @@ static void a_stream_of_events(void **state)
             "data: {\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"id\":\"c1\","
             "\"name\":\"f\",\"args\":{\"x\": 1.0}},\"thoughtSignature\":\"Qw==\"}],\"role\":"
             "\"model\"},\"index\":0}]" TAIL "\n\n"
-            "data: {\"candidates\":[{\"finishReason\":\"STOP\",\"index\":0}]" USAGE TAIL "\n\n"));
+            "data: "
+            "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}],\"role\":\"model\"},"
+            "\"finishReason\":\"STOP\",\"index\":0}]" USAGE TAIL "\n\n"));
     assert_int_equal(r.rc, 0);
     render_fini(&r);
 }
@@ -639,6 +657,7 @@ int main(void)
         T(what_open_refuses),
         T(roles_and_system),
         T(calls_and_results_find_each_other),
+        T(a_turn_in_pieces_is_one_message),
         T(media_by_their_types),
         T(schemas_change_their_spelling),
         T(generation_config),
