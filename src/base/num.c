@@ -229,3 +229,12 @@ size_t tg_fmt_u64(char *out, uint64_t v)
     memcpy(out, text + at, sizeof(text) - at);
     return sizeof(text) - at;
 }
+
+int tg_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}

@@ -26,6 +26,7 @@ static inline bool tg_mul_overflow(size_t a, size_t b, size_t *out)
 {
     return __builtin_mul_overflow(a, b, out);
 }
+int tg_hex_digit(char c); /* the value of a hexadecimal digit, either case; -1: it is none */
 /* Decimal digits of v into out (>= 20 bytes), not terminated; returns how many. */
 size_t tg_fmt_u64(char *out, uint64_t v);
 

@@ -14,15 +14,6 @@ static bool has_control_or_space(struct tg_str s)
     return false;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* NULL in .p: malformed, or no memory (the arena tells). */
 static struct tg_str percent_decode(struct tg_arena *a, struct tg_str s)
 {
@@ -32,8 +23,8 @@ static struct tg_str percent_decode(struct tg_arena *a, struct tg_str s)
         p[n++] = s.p[i];
         if (s.p[i] != '%')
             continue;
-        int hi = i + 2 < s.n ? hex_digit(s.p[i + 1]) : -1;
-        int lo = hi >= 0 ? hex_digit(s.p[i + 2]) : -1;
+        int hi = i + 2 < s.n ? tg_hex_digit(s.p[i + 1]) : -1;
+        int lo = hi >= 0 ? tg_hex_digit(s.p[i + 2]) : -1;
         if (lo < 0 || hi * 16 + lo < 0x20)
             return (struct tg_str){NULL, 0};
         p[n - 1] = (char)(hi * 16 + lo);

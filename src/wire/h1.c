@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/err.h"
+#include "base/num.h"
 
 #define MAX_CHUNK_LINE_BYTES 256
 #define MAX_CHUNK_DIGITS     8
@@ -221,17 +222,9 @@ static int head_next(struct tg_h1 *p, struct tg_str *in, struct tg_h1_event *ev)
 
 /* ---- body ---- */
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 static int size_step(struct tg_h1 *p, char c)
 {
-    int v = hex_value(c);
+    int v = tg_hex_digit(c);
     if (v >= 0) {
         if (p->digits == MAX_CHUNK_DIGITS)
             return TG_E_BAD_CHUNK;

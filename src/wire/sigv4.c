@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/num.h"
 #include "base/secret.h"
 #include "wire/url.h"
 
@@ -43,23 +44,14 @@ struct param {
     struct tg_str name, value; /* canonically encoded, in a buffer */
 };
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* Any spelling of an encoded text in the one that is signed. */
 static int put_recoded(struct tg_buf *b, struct tg_str s)
 {
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
         if (c == '%') {
-            int hi = i + 2 < s.n ? hex_digit(s.p[i + 1]) : -1;
-            int lo = hi >= 0 ? hex_digit(s.p[i + 2]) : -1;
+            int hi = i + 2 < s.n ? tg_hex_digit(s.p[i + 1]) : -1;
+            int lo = hi >= 0 ? tg_hex_digit(s.p[i + 2]) : -1;
             if (lo < 0)
                 return TG_E_INVALID_ARG;
             c = (char)(hi << 4 | lo);

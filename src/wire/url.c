@@ -13,20 +13,12 @@
 /* In a host RFC 3986 allows the comma too, but there it looks like two Host headers joined. */
 #define HOST_DELIMS "!$&'()*+;="
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 /* Bytes of the set, or whole percent escapes. */
 static bool made_of(struct tg_str s, const char *set)
 {
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] == '%') {
-            if (s.n - i < 3 || hex_value(s.p[i + 1]) < 0 || hex_value(s.p[i + 2]) < 0)
+            if (s.n - i < 3 || tg_hex_digit(s.p[i + 1]) < 0 || tg_hex_digit(s.p[i + 2]) < 0)
                 return false;
             i += 2;
         } else if (s.p[i] == '\0' || !strchr(set, s.p[i])) {
@@ -170,8 +162,8 @@ static int decode(struct tg_arena *a, struct tg_str s, enum place place, struct 
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
         if (c == '%') {
-            int high = s.n - i < 3 ? -1 : hex_value(s.p[i + 1]);
-            int low = high < 0 ? -1 : hex_value(s.p[i + 2]);
+            int high = s.n - i < 3 ? -1 : tg_hex_digit(s.p[i + 1]);
+            int low = high < 0 ? -1 : tg_hex_digit(s.p[i + 2]);
             if (low < 0)
                 return TG_E_INVALID_ARG;
             c = (char)(high << 4 | low);

@@ -174,13 +174,27 @@ static void formats(void **state)
                      TG_STR("18446744073709551615"));
 }
 
+static void hex_digits(void **state TG_UNUSED)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (int c = 0; c < 256; c++) {
+        const char *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
+        assert_int_equal(tg_hex_digit((char)c), at ? (int)(at - digits) : -1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(u64),       cmocka_unit_test(i64),
-        cmocka_unit_test(doubles),   cmocka_unit_test(doubles_ignore_the_locale),
-        cmocka_unit_test(durations), cmocka_unit_test(bytes),
-        cmocka_unit_test(bools),     cmocka_unit_test(overflow_checks),
+        cmocka_unit_test(u64),
+        cmocka_unit_test(hex_digits),
+        cmocka_unit_test(i64),
+        cmocka_unit_test(doubles),
+        cmocka_unit_test(doubles_ignore_the_locale),
+        cmocka_unit_test(durations),
+        cmocka_unit_test(bytes),
+        cmocka_unit_test(bools),
+        cmocka_unit_test(overflow_checks),
         cmocka_unit_test(formats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
