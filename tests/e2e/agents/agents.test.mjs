@@ -98,6 +98,7 @@ const PROVIDERS = {
   openai_chat: mockProvider,
   anthropic: gatewayProvider({ backend_type: 'anthropic' }),
   gemini: gatewayProvider({ backend_type: 'gemini' }),
+  responses: gatewayProvider({ backend_type: 'openai', base_url: '/v1', api: 'responses' }),
 };
 
 describe('coding agents', () => {
