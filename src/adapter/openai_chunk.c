@@ -14,7 +14,7 @@ static void note_content(struct tg_openai_ctx *c, const struct tg_openai_said *s
     struct tg_event ev = {.kind = TG_EV_DELTA};
     if (tg_json_str(s->content).n) {
         ev.text = tg_json_str(s->content);
-    } else if (tg_json_str(s->reasoning).n) {
+    } else if (tg_json_str(s->reasoning).n || tg_json_count(s->details)) {
         ev.delta_kind = TG_DELTA_REASONING;
         ev.text = tg_json_str(s->reasoning);
     } else if (tg_json_str(s->refusal).n) {

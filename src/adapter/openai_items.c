@@ -2,6 +2,7 @@
  * (CreateEmbeddingRequest, CreateModerationRequest); for /rerank, which OpenAI does not have, the
  * shape that Cohere v2, Jina, vLLM and Together share; text-embeddings-inference answers with a
  * bare array of {index, score}. */
+#include "adapter/encode_priv.h"
 #include "adapter/openai_priv.h"
 #include "adapter/quirks.h"
 #include "base/err.h"
@@ -107,16 +108,7 @@ int tg_openai_encode_items(struct tg_arena *a, const struct tg_chat_req *req,
     tg_buf_init(&b, SIZE_MAX / 4);
     struct tg_jw w = tg_jw(&b);
     int rc = write_body(&w, req, target, fail);
-    struct tg_str body = {NULL, 0};
-    if (!rc && tg_buf_ok(&b))
-        body = tg_arena_dup(a, tg_buf_str(&b));
-    tg_buf_fini(&b);
-    if (rc)
-        return rc;
-    if (!body.p)
-        return tg_fail_set(fail, TG_E_NOMEM, "not enough memory for the request");
-    *out = body;
-    return 0;
+    return tg_adapter_take_body(a, &b, rc, out, fail);
 }
 
 /* ---- answers ---- */
@@ -124,7 +116,7 @@ int tg_openai_encode_items(struct tg_arena *a, const struct tg_chat_req *req,
 static const struct tg_json *list_of(const struct tg_json *root)
 {
     const struct tg_json *data = tg_json_get(root, TG_STR("data"));
-    if (tg_json_is_arr(root))
+    if (tg_json_is_arr(root) && tg_json_count(root))
         return root;
     return data ? data : tg_json_get(root, TG_STR("results"));
 }

@@ -189,7 +189,54 @@ static const struct kind {
      "{\"candidates\":[{\"content\":{\"parts\":[\n{\"functionCall\":{\"id\":\"t\",\"name\":\"f\"}}"
      "]},\"finishReason\":\"STOP\"}]}",
      NULL, NULL, true},
+    /* details with opaque state, a name that comes late, citations, images */
+    {&tg_adapter_openai, TG_WIRE_OPENAI_CHAT, true,
+     "data: {\"id\":\"c\",\"service_tier\":\"flex\",\"choices\":[{\"index\":0,\"delta\":{"
+     "\"reasoning\":\"h\",\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"h\","
+     "\"index\":0}]}}]}\n\n"
+     "data: {\"choices\":[{\"index\":0,\"delta\":{\"reasoning_details\":[{\"type\":"
+     "\"reasoning.text\",\"signature\":\"s\",\"format\":\"anthropic-claude-v1\",\"index\":0}]}}]}"
+     "\n\n"
+     "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[]}}]}\n\n"
+     "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\",\"annotations\":[{\"type\":"
+     "\"url_citation\",\"url_citation\":{\"url\":\"u\",\"title\":\"t\",\"start_index\":0,"
+     "\"end_index\":1}}],\"images\":[{\"image_url\":{\"url\":\"data:image/png;base64,AA\"}}]}}]}"
+     "\n\n"
+     "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"t\","
+     "\"function\":{\"arguments\":\"\"}}]}}]}\n\n"
+     "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{"
+     "\"name\":\"f\",\"arguments\":\"{}\"}}]}}]}\n\n"
+     "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\n"
+     "data: [DONE]\n\n",
+     "data: {\"choices\":[{\"index\":0,\"delta\":{\"reasoning_details\":[{\"type\":"
+     "\"reasoning.text\",\"text\":\"h\",\"index\":0}]}}]}\n\n",
+     "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+     "data: [DONE]\n\n"},
+    {&tg_adapter_openai, TG_WIRE_OPENAI_EMBEDDINGS, false,
+     "{\"id\":\"e\",\"data\":[{\"index\":0,\"embedding\":[0.5,-1]},{\"index\":1,"
+     "\"embedding\":\"AACAPw==\"}],\"model\":\"m\",\"usage\":{\"prompt_tokens\":1,"
+     "\"total_tokens\":1}}",
+     NULL, NULL},
+    {&tg_adapter_openai, TG_WIRE_OPENAI_MODERATIONS, false,
+     "{\"id\":\"m\",\"results\":[{\"flagged\":false}]}", NULL, NULL},
+    {&tg_adapter_openai, TG_WIRE_RERANK, false,
+     "{\"id\":\"r\",\"results\":[{\"index\":0,\"relevance_score\":0.5}],\"usage\":{\"total_"
+     "tokens\":2}}",
+     NULL, NULL},
+    {&tg_adapter_azure, TG_WIRE_OPENAI_CHAT, false,
+     "{\"id\":\"c\",\"prompt_filter_results\":[{\"prompt_index\":0}],\"choices\":[{\"index\":0,"
+     "\"message\":{\"content\":\"a\"},\"content_filter_results\":{\"hate\":{\"filtered\":false}},"
+     "\"finish_reason\":\"stop\"}]}",
+     NULL, NULL},
 };
+
+static enum tg_chat_task task_of(enum tg_wire_format format)
+{
+    return format == TG_WIRE_OPENAI_EMBEDDINGS    ? TG_TASK_EMBED
+           : format == TG_WIRE_OPENAI_MODERATIONS ? TG_TASK_MODERATE
+           : format == TG_WIRE_RERANK             ? TG_TASK_RERANK
+                                                  : TG_TASK_CHAT;
+}
 
 static struct tg_adapter_response response(const struct kind *k, bool tap)
 {
@@ -197,6 +244,7 @@ static struct tg_adapter_response response(const struct kind *k, bool tap)
                                         .tap = tap,
                                         .json_array = tg_str_trim(tg_str_c(k->body)).p[0] == '[',
                                         .format = k->format,
+                                        .task = task_of(k->format),
                                         .max_pending_bytes = 1 << 20};
 }
 
