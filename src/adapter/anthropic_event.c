@@ -190,8 +190,10 @@ static void begin_block(struct ctx *c, int64_t index, const struct tg_json *v)
     struct tg_anthropic_open *b = &d->block;
     struct tg_str name = tg_json_get_str(v, TG_STR("name"));
     end_block(c);
-    if (d->n_parts >= MAX_PARTS) {
-        c->err = TG_E_UPSTREAM_TOO_LARGE;
+    if (c->err || d->n_parts >= MAX_PARTS || !tg_json_is_obj(v)) {
+        c->err = c->err                    ? c->err
+                 : d->n_parts >= MAX_PARTS ? TG_E_UPSTREAM_TOO_LARGE
+                                           : TG_E_UPSTREAM_INVALID;
         return;
     }
     b->open = true;
@@ -312,6 +314,10 @@ static void ensure_block(struct ctx *c, int64_t index, struct tg_str type)
     if (b->open && b->index == index)
         return;
     end_block(c);
+    if (c->err || c->d->n_parts >= MAX_PARTS) {
+        c->err = c->err ? c->err : TG_E_UPSTREAM_TOO_LARGE;
+        return;
+    }
     b->open = true;
     b->said = b->json_tool = false;
     b->index = index;

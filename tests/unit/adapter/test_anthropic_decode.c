@@ -277,6 +277,19 @@ static void error_answers(void **state)
     }
 }
 
+static void blocks_that_are_none(void **state)
+{
+    static const char *const bodies[] = {
+        START DATA("{\"type\":\"content_block_start\",\"index\":0}"),
+        START DATA("{\"type\":\"content_block_start\",\"index\":0,\"content_block\":7}"),
+        "{\"type\":\"message\",\"content\":[7],\"stop_reason\":\"end_turn\"}",
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(bodies); i++) {
+        (void)decode(bodies[i], &stream);
+        assert_int_equal(a.fail.err, TG_E_UPSTREAM_INVALID);
+    }
+}
+
 /* A provider that answers a wish for a stream with a message: the client gets a stream. */
 static void a_message_for_a_stream(void **state)
 {
@@ -313,6 +326,7 @@ int main(void)
         TEST(emulated_json),
         TEST(errors_in_a_stream),
         TEST(error_answers),
+        TEST(blocks_that_are_none),
         TEST(a_message_for_a_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
