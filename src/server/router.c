@@ -143,7 +143,6 @@ static void page_metrics(struct tg_page *p)
         tg_page_fail_with(p, TG_E_NOMEM, "out of memory");
 }
 
-#define RESPONSES "/v1/responses/"
 enum { GET = 1, POST = 2, DELETE = 4 };
 
 static const struct route {
@@ -156,9 +155,9 @@ static const struct route {
     {TG_STR_INIT("/v1/models/"), true, page_model_command, TG_STR_INIT("/load"), POST},
     {TG_STR_INIT("/v1/models/"), true, page_model_command, TG_STR_INIT("/unload"), POST},
     {TG_STR_INIT("/v1/responses"), false, tg_page_response_upgrade},
-    {TG_STR_INIT(RESPONSES), true, tg_page_response_cancel, TG_STR_INIT("/cancel"), POST},
-    {TG_STR_INIT(RESPONSES), true, tg_page_response_items, TG_STR_INIT("/input_items")},
-    {TG_STR_INIT(RESPONSES), true, tg_page_response, TG_STR_INIT(""), GET | DELETE},
+    {TG_STR_INIT("/v1/responses/"), true, tg_page_response_cancel, TG_STR_INIT("/cancel"), POST},
+    {TG_STR_INIT("/v1/responses/"), true, tg_page_response_items, TG_STR_INIT("/input_items")},
+    {TG_STR_INIT("/v1/responses/"), true, tg_page_response, TG_STR_INIT(""), GET | DELETE},
     {TG_STR_INIT("/v1/models"), false, page_models},
     {TG_STR_INIT("/v1/models/"), true, page_model},
     {TG_STR_INIT("/health"), false, page_liveness},
