@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "json/json.h"
@@ -104,27 +105,45 @@ static int read_text(struct reader *r, const struct tg_json *v, void *field)
     return out->p ? 0 : no_memory(r);
 }
 
-/* A string or a list of strings. */
-static int read_list(struct reader *r, const struct tg_json *v, void *field)
+/* The elements of a list, or the one that is no list (where `one` is fine), into an array. */
+struct list {
+    int (*read)(struct reader *r, const struct tg_json *v, void *element);
+    size_t size, max; /* of an element; elements */
+    bool one;
+    const char *expected;
+};
+
+static int read_elements(struct reader *r, const struct tg_json *v, const struct list *l,
+                         void *out_elements, size_t *out_n)
 {
-    struct tg_str_list *out = field;
-    size_t n = tg_json_is_arr(v) ? tg_json_count(v) : 1;
-    if (n == 0 || n > TG_MOCK_MAX_WORDS)
-        return bad(r, "expected 1 to 32 strings");
-    struct tg_str *list = tg_arena_array(r->a, n, sizeof *list);
-    if (!list)
+    bool is_list = tg_json_is_arr(v);
+    size_t n = is_list ? tg_json_count(v) : l->one;
+    if (n == 0 || n > l->max)
+        return bad(r, l->expected);
+    char *elements = tg_arena_array(r->a, n, l->size);
+    if (!elements)
         return no_memory(r);
-    *out = (struct tg_str_list){list, n};
-    if (!tg_json_is_arr(v))
-        return read_text(r, v, list);
+    memcpy(out_elements, &elements, sizeof elements); /* a pointer of any type */
+    *out_n = n;
+    if (!is_list)
+        return l->read(r, v, elements);
     int rc = 0;
     struct tg_json_iter it = tg_json_iter(v);
     while (rc >= 0 && tg_json_next(&it)) {
         size_t before = enter(r, "[%zu]", it.index);
-        rc = read_text(r, it.value, list + it.index);
+        rc = l->read(r, it.value, elements + it.index * l->size);
         leave(r, before);
     }
     return rc;
+}
+
+/* A string or a list of strings. */
+static int read_list(struct reader *r, const struct tg_json *v, void *field)
+{
+    static const struct list list = {read_text, sizeof(struct tg_str), TG_MOCK_MAX_WORDS, true,
+                                     "expected a string or 1 to 32 of them"};
+    struct tg_str_list *out = field;
+    return read_elements(r, v, &list, &out->v, &out->n);
 }
 
 static int read_count(struct reader *r, const struct tg_json *v, void *field)
@@ -213,8 +232,9 @@ static int read_arguments(struct reader *r, const struct tg_json *v, void *field
     return out->p ? 0 : no_memory(r);
 }
 
-static int read_call(struct reader *r, const struct tg_json *v, struct tg_mock_call *out)
+static int read_call(struct reader *r, const struct tg_json *v, void *element)
 {
+    struct tg_mock_call *out = element;
     static const struct member members[] = {
         {"tool", read_list, offsetof(struct tg_mock_call, tools)},
         {"id", read_text, offsetof(struct tg_mock_call, id)},
@@ -225,45 +245,20 @@ static int read_call(struct reader *r, const struct tg_json *v, struct tg_mock_c
     return rc == 0 && out->tools.n == 0 ? bad(r, "has no 'tool'") : rc;
 }
 
-static int read_alternatives(struct reader *r, const struct tg_json *v, struct tg_mock_calls *out)
+static int read_alternatives(struct reader *r, const struct tg_json *v, void *element)
 {
-    size_t n = tg_json_is_arr(v) ? tg_json_count(v) : 1;
-    if (n == 0 || n > TG_MOCK_MAX_WORDS)
-        return bad(r, "expected 1 to 32 alternatives");
-    out->any = tg_arena_array(r->a, n, sizeof *out->any);
-    if (!out->any)
-        return no_memory(r);
-    out->n = n;
-    if (!tg_json_is_arr(v))
-        return read_call(r, v, out->any);
-    int rc = 0;
-    struct tg_json_iter it = tg_json_iter(v);
-    while (rc >= 0 && tg_json_next(&it)) {
-        size_t before = enter(r, "[%zu]", it.index);
-        rc = read_call(r, it.value, out->any + it.index);
-        leave(r, before);
-    }
-    return rc;
+    static const struct list list = {read_call, sizeof(struct tg_mock_call), TG_MOCK_MAX_WORDS,
+                                     true, "expected 1 to 32 alternatives"};
+    struct tg_mock_calls *out = element;
+    return read_elements(r, v, &list, &out->any, &out->n);
 }
 
 static int read_calls(struct reader *r, const struct tg_json *v, void *step)
 {
+    static const struct list list = {read_alternatives, sizeof(struct tg_mock_calls),
+                                     TG_MOCK_MAX_CALLS, false, "expected a list of 1 to 16 calls"};
     struct tg_mock_step *s = step;
-    size_t n = tg_json_count(v);
-    if (!tg_json_is_arr(v) || n == 0 || n > TG_MOCK_MAX_CALLS)
-        return bad(r, "expected a list of 1 to 16 calls");
-    s->calls = tg_arena_array(r->a, n, sizeof *s->calls);
-    if (!s->calls)
-        return no_memory(r);
-    s->n_calls = n;
-    int rc = 0;
-    struct tg_json_iter it = tg_json_iter(v);
-    while (rc >= 0 && tg_json_next(&it)) {
-        size_t before = enter(r, "[%zu]", it.index);
-        rc = read_alternatives(r, it.value, s->calls + it.index);
-        leave(r, before);
-    }
-    return rc;
+    return read_elements(r, v, &list, &s->calls, &s->n_calls);
 }
 
 /* ---- steps ---- */
@@ -298,8 +293,9 @@ static int read_finish(struct reader *r, const struct tg_json *v, void *field)
     return bad(r, "expected one of stop, length, tool_calls, content_filter");
 }
 
-static int read_step(struct reader *r, const struct tg_json *v, struct tg_mock_step *out)
+static int read_step(struct reader *r, const struct tg_json *v, void *element)
 {
+    struct tg_mock_step *out = element;
     static const struct member members[] = {
         {"name", read_text, offsetof(struct tg_mock_step, name)},
         {"when", read_when, offsetof(struct tg_mock_step, when)},
@@ -317,22 +313,10 @@ static int read_step(struct reader *r, const struct tg_json *v, struct tg_mock_s
 
 static int read_steps(struct reader *r, const struct tg_json *v, void *script)
 {
+    static const struct list list = {read_step, sizeof(struct tg_mock_step), TG_MOCK_MAX_STEPS,
+                                     false, "expected a list of 1 to 256 steps"};
     struct tg_mock_steps *s = script;
-    size_t n = tg_json_count(v);
-    if (!tg_json_is_arr(v) || n == 0 || n > TG_MOCK_MAX_STEPS)
-        return bad(r, "expected a list of 1 to 256 steps");
-    s->steps = tg_arena_array(r->a, n, sizeof *s->steps);
-    if (!s->steps)
-        return no_memory(r);
-    s->n_steps = n;
-    int rc = 0;
-    struct tg_json_iter it = tg_json_iter(v);
-    while (rc >= 0 && tg_json_next(&it)) {
-        size_t before = enter(r, "[%zu]", it.index);
-        rc = read_step(r, it.value, s->steps + it.index);
-        leave(r, before);
-    }
-    return rc;
+    return read_elements(r, v, &list, &s->steps, &s->n_steps);
 }
 
 /* ---- variables ---- */
