@@ -2,6 +2,7 @@
  * the one exception is max_tokens, without which there is no answer. */
 #include <stdio.h>
 
+#include "adapter/encode_priv.h"
 #include "adapter/anthropic_priv.h"
 #include "base/err.h"
 
@@ -295,19 +296,13 @@ int tg_anthropic_encode_body(struct tg_arena *a, const struct tg_chat_req *req,
 {
     struct tg_anthropic_plan plan;
     struct tg_buf b;
-    struct tg_str body = {NULL, 0};
     tg_buf_init(&b, SIZE_MAX / 4);
     struct tg_jw w = tg_jw(&b);
     tg_anthropic_plan_make(req, target, opts, &plan);
     int rc = write_body(&w, req, target, opts, &plan, fail);
-    if (!rc && tg_buf_ok(&b))
-        body = tg_arena_dup(a, tg_buf_str(&b));
-    tg_buf_fini(&b);
+    rc = tg_adapter_take_body(a, &b, rc, out_body, fail);
     if (rc)
         return rc;
-    if (!body.p)
-        return tg_fail_set(fail, TG_E_NOMEM, "not enough memory for the request");
-    *out_body = body;
     *io_dropped |= plan.dropped;
     *io_emulated |= plan.emulated;
     return 0;

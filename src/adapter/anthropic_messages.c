@@ -4,8 +4,7 @@
  * Messages that follow each other with the same role become one; in it a tool's results come first,
  * as the API wants them right behind the calls. Empty texts are left out: the API refuses them. */
 #include <ctype.h>
-#include <stdio.h>
-
+#include "adapter/encode_priv.h"
 #include "adapter/anthropic_priv.h"
 #include "base/base64.h"
 #include "base/err.h"
@@ -20,12 +19,9 @@ struct ctx {
     struct tg_fail *fail;
 };
 
-static TG_COLD int cannot(const struct ctx *c, const char *what)
+static int cannot(const struct ctx *c, const char *what)
 {
-    char param[48];
-    snprintf(param, sizeof(param), "messages[%zu].content", c->message);
-    return tg_fail_param(c->fail, TG_E_UNSUPPORTED_PARAMETER, param,
-                         "'%s' holds %s, which this model's API has no form for", param, what);
+    return tg_adapter_cannot(c->fail, c->message, what);
 }
 
 /* ---- blocks ---- */

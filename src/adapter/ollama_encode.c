@@ -2,6 +2,7 @@
  * client gave is written. */
 #include <stdio.h>
 
+#include "adapter/encode_priv.h"
 #include "adapter/ollama_priv.h"
 #include "base/err.h"
 #include "chat/fidelity.h"
@@ -413,15 +414,8 @@ int tg_ollama_encode_body(struct tg_arena *a, const struct tg_chat_req *req,
     tg_buf_init(&b, SIZE_MAX / 4);
     struct tg_jw w = tg_jw(&b);
     int rc = write_body(a, &w, req, target, fail);
-    struct tg_str body = {NULL, 0};
-    if (!rc && tg_buf_ok(&b))
-        body = tg_arena_dup(a, tg_buf_str(&b));
-    tg_buf_fini(&b);
-    if (rc)
-        return rc;
-    if (!body.p)
-        return tg_fail_set(fail, TG_E_NOMEM, "not enough memory for the request");
-    *out = body;
-    *out_emulated = e.n && !exact ? TG_FEATURE_BIT(EFFORT) : 0;
-    return 0;
+    rc = tg_adapter_take_body(a, &b, rc, out, fail);
+    if (rc == 0)
+        *out_emulated = e.n && !exact ? TG_FEATURE_BIT(EFFORT) : 0;
+    return rc;
 }

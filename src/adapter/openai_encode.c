@@ -2,6 +2,7 @@
  * written: no default is filled in. */
 #include <stdio.h>
 
+#include "adapter/encode_priv.h"
 #include "adapter/openai_priv.h"
 #include "base/err.h"
 
@@ -345,14 +346,5 @@ int tg_openai_encode_body(struct tg_arena *a, const struct tg_chat_req *req,
         .fail = fail,
     };
     int rc = write_body(&e);
-    struct tg_str body = {NULL, 0};
-    if (!rc && tg_buf_ok(&b))
-        body = tg_arena_dup(a, tg_buf_str(&b));
-    tg_buf_fini(&b);
-    if (rc)
-        return rc;
-    if (!body.p)
-        return tg_fail_set(fail, TG_E_NOMEM, "not enough memory for the request");
-    *out = body;
-    return 0;
+    return tg_adapter_take_body(a, &b, rc, out, fail);
 }

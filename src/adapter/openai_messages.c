@@ -1,7 +1,6 @@
 /* Canonical messages → OpenAI's. What came from this format goes back as it came (raw parts, extra
  * members); the rest is written anew. */
-#include <stdio.h>
-
+#include "adapter/encode_priv.h"
 #include "adapter/openai_priv.h"
 #include "base/err.h"
 #include "base/map.h"
@@ -15,12 +14,9 @@ struct ctx {
     struct tg_fail *fail;
 };
 
-static TG_COLD int cannot(const struct ctx *c, const char *what)
+static int cannot(const struct ctx *c, const char *what)
 {
-    char param[48];
-    snprintf(param, sizeof(param), "messages[%zu].content", c->message);
-    return tg_fail_param(c->fail, TG_E_UNSUPPORTED_PARAMETER, param,
-                         "'%s' holds %s, which this model's API has no form for", param, what);
+    return tg_adapter_cannot(c->fail, c->message, what);
 }
 
 static void type_member(struct tg_jw *w, struct tg_str type)
@@ -36,16 +32,6 @@ static void hint(const struct ctx *c, const struct tg_part *p)
         tg_jw_kraw(c->w, TG_STR("cache_control"), p->cache_hint);
 }
 
-static void data_url(struct tg_jw *w, const struct tg_media *m, struct tg_str fallback_mime)
-{
-    tg_jw_str_open(w);
-    tg_jw_str_piece(w, TG_STR("data:"));
-    tg_jw_str_piece(w, m->mime.n ? m->mime : fallback_mime);
-    tg_jw_str_piece(w, TG_STR(";base64,"));
-    tg_jw_str_piece(w, m->data);
-    tg_jw_str_close(w);
-}
-
 static int write_image(const struct ctx *c, const struct tg_part *p)
 {
     const struct tg_media *m = &p->media;
@@ -59,7 +45,7 @@ static int write_image(const struct ctx *c, const struct tg_part *p)
     if (m->source == TG_MEDIA_URL)
         tg_jw_str(w, m->data);
     else
-        data_url(w, m, TG_STR("image/png"));
+        tg_adapter_write_data_url(w, m, TG_STR("image/png"));
     if (m->detail.n && tg_openai_takes(c->e, TG_FEATURE_IMAGE_DETAIL))
         tg_jw_kstr(w, TG_STR("detail"), m->detail);
     tg_jw_end_obj(w);
@@ -104,7 +90,7 @@ static int write_document(const struct ctx *c, const struct tg_part *p)
         if (m->source == TG_MEDIA_URL)
             tg_jw_str(w, m->data);
         else
-            data_url(w, m, TG_STR("application/pdf"));
+            tg_adapter_write_data_url(w, m, TG_STR("application/pdf"));
     }
     tg_jw_end_obj(w);
     hint(c, p);

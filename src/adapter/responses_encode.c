@@ -4,6 +4,7 @@
  * otherwise, and reasoning is only given back, sealed, when asked for. */
 #include <stdio.h>
 
+#include "adapter/encode_priv.h"
 #include "adapter/openai_priv.h"
 #include "base/err.h"
 
@@ -253,14 +254,5 @@ int tg_responses_encode_body(struct tg_arena *a, const struct tg_chat_req *req,
     tg_buf_init(&b, SIZE_MAX / 4);
     struct tg_jw w = tg_jw(&b);
     int rc = write_body(&w, req, target, fail);
-    struct tg_str body = {NULL, 0};
-    if (!rc && tg_buf_ok(&b))
-        body = tg_arena_dup(a, tg_buf_str(&b));
-    tg_buf_fini(&b);
-    if (rc)
-        return rc;
-    if (!body.p)
-        return tg_fail_set(fail, TG_E_NOMEM, "not enough memory for the request");
-    *out = body;
-    return 0;
+    return tg_adapter_take_body(a, &b, rc, out, fail);
 }

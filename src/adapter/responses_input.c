@@ -1,7 +1,6 @@
 /* Canonical messages → items of OpenAI's Responses. Items of this format go back byte for byte,
  * each once (the parts of one share its text, see dialect/responses_priv.h). */
-#include <stdio.h>
-
+#include "adapter/encode_priv.h"
 #include "adapter/openai_priv.h"
 #include "base/err.h"
 
@@ -13,12 +12,9 @@ struct ctx {
     struct tg_fail *fail;
 };
 
-static TG_COLD int cannot(const struct ctx *c, const char *what)
+static int cannot(const struct ctx *c, const char *what)
 {
-    char param[48];
-    snprintf(param, sizeof(param), "messages[%zu].content", c->message);
-    return tg_fail_param(c->fail, TG_E_UNSUPPORTED_PARAMETER, param,
-                         "'%s' holds %s, which this model's API has no form for", param, what);
+    return tg_adapter_cannot(c->fail, c->message, what);
 }
 
 static void open_type(struct tg_jw *w, struct tg_str type)
@@ -31,12 +27,7 @@ static void data_url(struct tg_jw *w, struct tg_str key, const struct tg_media *
                      struct tg_str fallback_mime)
 {
     tg_jw_key(w, key);
-    tg_jw_str_open(w);
-    tg_jw_str_piece(w, TG_STR("data:"));
-    tg_jw_str_piece(w, m->mime.n ? m->mime : fallback_mime);
-    tg_jw_str_piece(w, TG_STR(";base64,"));
-    tg_jw_str_piece(w, m->data);
-    tg_jw_str_close(w);
+    tg_adapter_write_data_url(w, m, fallback_mime);
 }
 
 /* ---- content ---- */
