@@ -548,6 +548,8 @@ static void response(struct ctx *c, const struct tg_json *root)
     c->c = NULL;
     it = tg_json_iter(root);
     while (!c->err && tg_json_next(&it)) {
+        c->d->known |= tg_json_proto_is(it.name, TG_STR("usageMetadata")) ||
+                       tg_json_proto_is(it.name, TG_STR("responseId"));
         if (tg_json_proto_is(it.name, TG_STR("promptFeedback")) && tg_json_is_obj(it.value))
             feedback(c, &it);
         else if (tg_json_proto_is(it.name, TG_STR("usageMetadata")) && read_usage(it.value, &u))

@@ -254,7 +254,9 @@ static int finish_body(struct tg_gemini_dec *d, struct tg_sink *sink)
     int rc = document(d, text, sink);
     if (rc)
         return rc;
-    if (!tg_gemini_is_complete(d))
+    /* Google sometimes has nothing to say: its own clients are told so as it tells it. */
+    bool nothing = d->resp.tap && !d->resp.stream && d->known;
+    if (!tg_gemini_is_complete(d) && !nothing)
         return tg_gemini_broken(d, sink, TG_E_UPSTREAM_INVALID,
                                 "the provider's answer has no candidates");
     if (d->resp.stream)

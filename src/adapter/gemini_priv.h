@@ -117,6 +117,7 @@ struct tg_gemini_dec {
     bool content_seen; /* tap: the first DELTA was emitted */
     bool blocked;      /* promptFeedback.blockReason */
     bool whole;        /* BODY */
+    bool known;        /* a response, whatever it holds */
     bool raw_begun;    /* tap: a unit in another framing than the provider's was given */
     uint64_t seed;     /* of ids that the provider did not give */
     struct tg_gemini_cand *cands;

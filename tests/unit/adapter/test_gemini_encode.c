@@ -492,6 +492,29 @@ static void a_blocked_prompt(void **state)
             "message=\"the provider's answer has no candidates\"\n");
 }
 
+static void nothing_is_passed_on(void **state)
+{
+    struct tg_adapter_response resp = {
+        .tap = true, .format = TG_WIRE_GEMINI_GENERATE, .max_pending_bytes = 1 << 20};
+    static const struct {
+        const char *body;
+        bool passed;
+    } table[] = {
+        {"{\"usageMetadata\":{\"promptTokenCount\":3},\"modelVersion\":\"g\"}", true},
+        {"{\"candidates\":[],\"responseId\":\"r\"}", true},
+        {"{}", false},
+        {"{\"candidates\":[]}", false},
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(table); i++) {
+        struct answer a;
+        answer_init(&a);
+        (void)answer_feed(&a, &tg_adapter_gemini, &resp, tg_str_c(table[i].body), 3, true);
+        assert_int_equal(a.ends, table[i].passed);
+        assert_is(tg_buf_str(&a.raws), table[i].passed ? tg_str_c(table[i].body) : TG_STR(""));
+        answer_fini(&a);
+    }
+}
+
 static void malformed_calls(void **state)
 {
     decoded(TG_TASK_CHAT, false,
@@ -766,6 +789,7 @@ int main(void)
         TEST(answers_of_other_tasks),
         TEST(several_candidates),
         TEST(a_blocked_prompt),
+        TEST(nothing_is_passed_on),
         TEST(malformed_calls),
         TEST(calls_get_ids),
         TEST(arguments_in_pieces),
