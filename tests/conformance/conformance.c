@@ -307,7 +307,11 @@ static bool same(const struct tg_json *a, const struct tg_json *b)
         return same_list(a, b);
     if (tg_json_is_num(a))
         return tg_json_double(a, &x) == 0 && tg_json_double(b, &y) == 0 && x == y;
-    return tg_json_is_str(a) ? tg_str_eq(tg_json_str(a), tg_json_str(b)) : true;
+    if (!tg_json_is_str(a))
+        return true;
+    struct tg_str models = TG_STR("models/"); /* Google's bodies name the model inside */
+    return tg_str_eq(tg_json_str(a), tg_json_str(b)) ||
+           (tg_str_starts(tg_json_str(a), models) && tg_str_starts(tg_json_str(b), models));
 }
 
 /* The first member that differs; "" when none does. Members that say which model and whether to
