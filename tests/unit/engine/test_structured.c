@@ -116,24 +116,24 @@ static bool valid(const struct tg_json *s, const struct tg_json *root, const str
 /* ---- schemas ---- */
 
 static const char *const schemas[] = {
-    "{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\",\"maxLength\":20},"
-    "\"country\":"
-    "{\"type\":\"string\",\"maxLength\":20},\"population\":{\"type\":\"integer\",\"minimum\":1,"
-    "\"maximum\":99999999},\"capital\":{\"type\":\"boolean\"}},\"required\":[\"city\",\"country\","
-    "\"population\",\"capital\"],\"additionalProperties\":false}",
-    "{\"type\":\"object\",\"properties\":{\"mood\":{\"enum\":[\"good\",\"bad\",\"very "
-    "\\\"good\\\"\"]},"
-    "\"score\":{\"type\":\"number\",\"minimum\":0,\"maximum\":1},\"note\":{\"anyOf\":[{\"type\":"
-    "\"null\"},{\"type\":\"string\",\"maxLength\":12}]}},\"required\":[\"mood\"]}",
-    "{\"type\":\"array\",\"items\":{\"type\":\"integer\",\"minimum\":-5,\"maximum\":120},"
-    "\"minItems\":"
-    "2,\"maxItems\":6}",
-    "{\"$defs\":{\"node\":{\"type\":\"object\",\"properties\":{\"v\":{\"type\":\"integer\","
-    "\"minimum\":"
-    "0,\"maximum\":9},\"next\":{\"anyOf\":[{\"type\":\"null\"},{\"$ref\":\"#/$defs/node\"}]}},"
-    "\"required\":[\"v\",\"next\"],\"additionalProperties\":false}},\"$ref\":\"#/$defs/node\"}",
-    "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"integer\"}},\"required\":[\"id\"],"
-    "\"additionalProperties\":{\"type\":\"boolean\"}}",
+    ("{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\",\"maxLength\":20},"
+     "\"country\":"
+     "{\"type\":\"string\",\"maxLength\":20},\"population\":{\"type\":\"integer\",\"minimum\":1,"
+     "\"maximum\":99999999},\"capital\":{\"type\":\"boolean\"}},\"required\":[\"city\",\"country\","
+     "\"population\",\"capital\"],\"additionalProperties\":false}"),
+    ("{\"type\":\"object\",\"properties\":{\"mood\":{\"enum\":[\"good\",\"bad\",\"very "
+     "\\\"good\\\"\"]},"
+     "\"score\":{\"type\":\"number\",\"minimum\":0,\"maximum\":1},\"note\":{\"anyOf\":[{\"type\":"
+     "\"null\"},{\"type\":\"string\",\"maxLength\":12}]}},\"required\":[\"mood\"]}"),
+    ("{\"type\":\"array\",\"items\":{\"type\":\"integer\",\"minimum\":-5,\"maximum\":120},"
+     "\"minItems\":"
+     "2,\"maxItems\":6}"),
+    ("{\"$defs\":{\"node\":{\"type\":\"object\",\"properties\":{\"v\":{\"type\":\"integer\","
+     "\"minimum\":"
+     "0,\"maximum\":9},\"next\":{\"anyOf\":[{\"type\":\"null\"},{\"$ref\":\"#/$defs/node\"}]}},"
+     "\"required\":[\"v\",\"next\"],\"additionalProperties\":false}},\"$ref\":\"#/$defs/node\"}"),
+    ("{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"integer\"}},\"required\":[\"id\"],"
+     "\"additionalProperties\":{\"type\":\"boolean\"}}"),
 };
 
 static void grammar_of(const char *schema, struct tg_buf *out)
@@ -222,8 +222,8 @@ static void the_library_takes_every_grammar(void **state)
         "{\"format\":\"date-time\"}",
         "{\"format\":\"email\"}",
         "{\"format\":\"uri\"}",
-        "{\"enum\":[\"\xC3\xA9\xC3\xA8\",\"\xC3\xA9\xC3\xAA\",\"a\\\"]b\",\"a\\\"]c\",-1.5e3,null]"
-        "}",
+        ("{\"enum\":[\"\xC3\xA9\xC3\xA8\",\"\xC3\xA9\xC3\xAA\",\"a\\\"]b\",\"a\\\"]c\",-1.5e3,null]"
+         "}"),
         "{\"type\":\"number\",\"minimum\":-273.15,\"exclusiveMaximum\":1e9}",
         "{\"properties\":{\"a-]^\\\\\":{},\"b\":{},\"c\":{}},\"additionalProperties\":{}}",
         "{\"anyOf\":[{\"type\":\"array\",\"items\":{\"$ref\":\"#\"}},{\"type\":\"string\"}]}",
