@@ -54,13 +54,26 @@ static int check_task(struct tg_exchange *x, uint32_t tasks, struct tg_fail *f)
     return 0;
 }
 
+/* The first tool that is no function: what its provider calls it. */
+static struct tg_str own_tool(const struct tg_chat_req *req)
+{
+    for (size_t i = 0; i < req->n_tools; i++)
+        if (!req->tools[i].is_function)
+            return req->tools[i].type;
+    return TG_STR("");
+}
+
 static int refuse(const struct tg_exchange *x, const struct tg_target *t, uint64_t refused,
                   struct tg_fail *f)
 {
-    const char *name = tg_feature_name((enum tg_feature)__builtin_ctzll(refused));
-    return tg_fail_param(f, TG_E_UNSUPPORTED_PARAMETER, name,
-                         "'%s' can't be translated for this model's provider (%s)", name,
-                         tg_backend_kind_name(t->kind));
+    enum tg_feature feature = (enum tg_feature)__builtin_ctzll(refused);
+    const char *name = tg_feature_name(feature);
+    struct tg_str tool = feature == TG_FEATURE_TOOL_TYPES ? own_tool(x->chat) : TG_STR("");
+    char quoted[64];
+    return tg_fail_param(
+        f, TG_E_UNSUPPORTED_PARAMETER, name,
+        "'%s'%s%s can't be translated for this model's provider (%s)", name, tool.n ? " " : "",
+        tool.n ? tg_fail_quote(tool, quoted, sizeof quoted) : "", tg_backend_kind_name(t->kind));
 }
 
 /* What the provider's row says of the features that the request uses. */
