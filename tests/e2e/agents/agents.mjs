@@ -48,14 +48,14 @@ export const AGENTS = {
     command: ({ prompt }) => [path.join(PACKAGES, '@openai/codex/bin/codex.js'),
       'exec', '--json', '--skip-git-repo-check', prompt],
     environment: () => ({ TOLLGATE_KEY: 'client-key' }),
-    prepare({ home, url }) {
+    prepare({ home, url, webSearch = 'disabled' }) {
       file(home, '.codex/config.toml', `
 model = "scripted"
 model_provider = "tollgate"
 approval_policy = "never"
 sandbox_mode = "danger-full-access"
 check_for_update_on_startup = false
-web_search = "disabled" # OpenAI runs that one itself: no other provider can
+web_search = "${webSearch}" # OpenAI runs that one itself: no other provider can
 [model_providers.tollgate]
 name = "tollgate"
 base_url = "${url}/v1"
@@ -143,9 +143,9 @@ export function place() {
 }
 
 /** Runs an agent to its end: { code, stdout, stderr, report }. Whatever it started ends with it. */
-export async function runAgent(name, { url, prompt, home, work, proxy }) {
+export async function runAgent(name, { url, prompt, home, work, proxy, ...options }) {
   const agent = AGENTS[name];
-  agent.prepare({ home, url });
+  agent.prepare({ home, url, ...options });
   const child = new Child(process.execPath, agent.command({ prompt }), {
     cwd: work,
     detached: true,

@@ -148,4 +148,18 @@ describe('coding agents', () => {
       await provider.stop();
     });
   }
+
+  it("is told by name which of its provider's own tools another can't run", async () => {
+    const at = place();
+    const steps = path.join(temporaryFolder(), 'steps.json');
+    writeFileSync(steps, JSON.stringify(script(at.work)));
+    const provider = await PROVIDERS.openai_chat(steps);
+    const gateway = await Gateway.start({ config: { models: { scripted: provider.target } } });
+    const run = await runAgent('codex', { url: gateway.url, prompt: PROMPT, ...at, proxy: proxy.url, webSearch: 'live' });
+    assert.equal(run.code, 1);
+    assert.match(run.stdout, /'tools\[\]\.type' web_search can't be translated for this model's provider/);
+    assert.equal(provider.requests().length, 0);
+    await gateway.stop();
+    await provider.stop();
+  });
 });
