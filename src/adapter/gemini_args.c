@@ -7,7 +7,8 @@
 #include "base/num.h"
 
 enum {
-    MAX_ARGS = 4096,
+    MAX_ARGS = 2048,
+    MAX_PATH = 256, /* both bound what making the object takes */
     MAX_DEPTH = 32,
     MAX_BYTES = 4 << 20,
 };
@@ -64,7 +65,7 @@ int tg_gemini_args_add(struct tg_gemini_args *args, struct tg_json_doc *doc,
         text = other ? tg_json_raw(doc, other) : TG_STR("null");
     }
     args->bytes += path.n + text.n;
-    if (args->bytes > MAX_BYTES)
+    if (args->bytes > MAX_BYTES || path.n > MAX_PATH)
         return TG_E_UPSTREAM_TOO_LARGE;
     struct tg_gemini_arg *a = find(args, path, &err);
     if (!a || err)

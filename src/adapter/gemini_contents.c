@@ -5,9 +5,9 @@
  * Gemini 3 refuses a model's turn whose first functionCall has no thoughtSignature. Where it did
  * not come from Gemini there is none, and Google documents a placeholder for that
  * (ai.google.dev/gemini-api/docs/thought-signatures, FAQ): it is set then, and said so. */
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "adapter/encode_priv.h"
 #include "adapter/gemini_priv.h"
 #include "base/err.h"
 #include "base/map.h"
@@ -36,10 +36,7 @@ struct out {
 
 static TG_COLD int cannot(const struct out *o, const char *what)
 {
-    char param[48];
-    snprintf(param, sizeof param, "messages[%zu].content", o->message);
-    return tg_fail_param(o->e->fail, TG_E_UNSUPPORTED_PARAMETER, param,
-                         "'%s' holds %s, which this model's API has no form for", param, what);
+    return tg_adapter_cannot(o->e->fail, o->message, what);
 }
 
 /* ---- names of calls ---- */

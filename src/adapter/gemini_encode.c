@@ -1,4 +1,5 @@
 /* Canonical request → body, by task: generateContent, countTokens, batchEmbedContents. */
+#include "adapter/encode_priv.h"
 #include "adapter/gemini_priv.h"
 #include "base/err.h"
 
@@ -239,13 +240,8 @@ int tg_gemini_encode_body(struct tg_arena *a, const struct tg_chat_req *req,
                req->wire == TG_WIRE_GEMINI_EMBED,
         .fail = fail,
     };
-    int rc = write_body(&e, target, vertex);
-    struct tg_str body = {NULL, 0};
-    if (!rc && tg_buf_ok(&b))
-        body = tg_arena_dup(a, tg_buf_str(&b));
-    tg_buf_fini(&b);
-    if (!rc && !body.p)
-        rc = TG_E_NOMEM;
+    struct tg_str body;
+    int rc = tg_adapter_take_body(a, &b, write_body(&e, target, vertex), &body, fail);
     if (rc == TG_E_NOMEM)
         return tg_fail_set(fail, rc, "not enough memory for the request");
     if (rc)
