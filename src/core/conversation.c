@@ -283,6 +283,12 @@ int tg_conversation_pin(struct tg_exchange *x, struct tg_fail *f)
 
 /* ---- keeping ---- */
 
+void tg_conversation_again(struct tg_exchange *x)
+{
+    if (x->out.conversation)
+        x->out.conversation->has_answer = false;
+}
+
 bool tg_conversation_keeps(const struct tg_exchange *x)
 {
     return x->out.conversation && x->out.conversation->keep;

@@ -17,6 +17,8 @@ int tg_conversation_load(struct tg_exchange *x, struct tg_fail *f) TG_WARN_UNUSE
 /* Routed: a conversation that a provider keeps stays with its target. TG_E_PREVIOUS_RESPONSE. */
 int tg_conversation_pin(struct tg_exchange *x, struct tg_fail *f) TG_WARN_UNUSED;
 
+/* Before an attempt: an answer of the one before it is none. */
+void tg_conversation_again(struct tg_exchange *x);
 /* The answer is to be kept: the request is still wanted at its end. */
 bool tg_conversation_keeps(const struct tg_exchange *x);
 /* A unit that passes through, or what is rendered last: true when it, and all that follows, waits

@@ -222,13 +222,15 @@ static void render_held(struct tg_exchange *x, const struct tg_event *ev)
 {
     if (ev->kind == TG_EV_START && x->call.stream) {
         x->out.start_held = true;
+        x->out.tier = ev->service_tier.n ? tg_arena_dup(tg_exchange_arena(x), ev->service_tier)
+                                         : TG_STR("");
         return;
     }
     if (x->out.start_held && !is_content(ev))
         return;
     if (x->out.start_held) {
         x->out.start_held = false;
-        render(x, &(struct tg_event){.kind = TG_EV_START});
+        render(x, &(struct tg_event){.kind = TG_EV_START, .service_tier = x->out.tier});
     }
     render(x, ev);
 }
@@ -309,6 +311,9 @@ static int begin_rendering(struct tg_exchange *x)
 int tg_output_prepare(struct tg_exchange *x, bool translated)
 {
     fini_rendering(x);
+    tg_conversation_again(x);
+    tg_buf_fini(&x->out.tail);
+    x->out.tail.max_bytes = 0;
     x->out.sink = (struct tg_sink){.on_event = on_event, .on_raw = on_raw};
     x->out.translated = translated;
     x->out.start_held = false;

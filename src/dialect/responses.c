@@ -135,6 +135,11 @@ static int open_responses(struct tg_arena *a, const struct tg_http_head *head, s
     if (rc)
         return rc;
     const struct tg_body *b = out->parsed;
+    /* Whatever the provider: nobody here would fetch the answer later. */
+    if (tg_body_true(b, TG_F_BACKGROUND))
+        return tg_fail_param(f, TG_E_UNSUPPORTED_PARAMETER, "background",
+                             "'background' is not supported: wait for the answer, or have it "
+                             "streamed");
     out->store = tg_json_is_nil(b->v[TG_F_STORE]) || tg_body_true(b, TG_F_STORE);
     return 0;
 }
@@ -153,9 +158,6 @@ static int open_count(struct tg_arena *a, const struct tg_http_head *head, struc
 static int refuse_kept(const struct tg_call *call, struct tg_fail *f)
 {
     const struct tg_body *b = call->parsed;
-    if (tg_body_true(b, TG_F_BACKGROUND))
-        return tg_fail_param(f, TG_E_UNSUPPORTED_PARAMETER, "background",
-                             "'background' is not supported for this model");
     if (!tg_json_is_nil(b->v[TG_F_CONVERSATION]))
         return tg_fail_param(f, TG_E_UNSUPPORTED_PARAMETER, "conversation",
                              "'conversation' is not supported for this model: send the items in "

@@ -29,6 +29,10 @@ int tg_store_boot(const struct tg_snapshot *s, struct tg_store **out, struct tg_
     struct tg_fail why;
     tg_fail_clear(&why);
     int rc = open_at(v->path, out, &why);
+    if (rc == 0 && v->path_is_default && tg_str_eq(v->path, TG_STR("memory")))
+        tg_log_msg(TG_LOG_WARNING, "store_in_memory",
+                   "the user has no home folder: what is kept ends with the process; set "
+                   "store.path");
     if (rc == 0)
         return 0;
     if (!v->path_is_default)

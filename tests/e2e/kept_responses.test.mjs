@@ -219,6 +219,31 @@ describe('kept responses', () => {
     assert.deepEqual(texts, ['one', first.output_text, 'two']);
   });
 
+  it('an answer that another attempt replaces is not the one that is kept', async () => {
+    const shaky = await Upstream.start((req, res) => {
+      // The whole answer in the stream's first event, and then no proper end.
+      const response = { id: 'resp_lost', object: 'response', status: 'completed', store: true, output: [] };
+      beginEvents(res);
+      res.write(`event: response.completed\ndata: ${JSON.stringify({ type: 'response.completed', response })}\n\n`);
+      setTimeout(() => res.destroy(), 30);
+    });
+    const other = await Gateway.start({ config: { models: {
+      s: { ...target(shaky), api: 'responses', fallbacks: ['t'] }, t: { ...target(own), api: 'responses' } } } });
+    const res = await request(other.port, { path: '/v1/responses', json: { model: 's', input: 'x', stream: true } });
+    const ids = new Set([...res.text.matchAll(/"id":"(resp_[^"]+)"/g)].map((m) => m[1]));
+    assert.deepEqual([...ids], [`resp_up${kept}`], res.text);
+    assert.equal(shaky.requests.length, 1);
+    assert.equal((await sdk(other).responses.retrieve(`resp_up${kept}`)).output[0].content[0].text, `kept there ${kept}`);
+    await assert.rejects(sdk(other).responses.retrieve('resp_lost'), notFound('resp_lost'));
+    await other.stop();
+    await shaky.stop();
+  });
+
+  it('what is made in the background is refused', async () => {
+    await assert.rejects(client.responses.create({ model: 'up-1', input: 'x', background: true }),
+      { status: 400, param: 'background', code: 'unsupported_parameter' });
+  });
+
   it('an end of a stream that the provider cuts keeps nothing', async () => {
     const broken = await Upstream.start((req, res) => streamMessage(res, { id: 'msg_1', type: 'message',
       role: 'assistant', model: 'b', content: [], usage: USAGE }, ['half'], false));
