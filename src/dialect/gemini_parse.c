@@ -355,6 +355,42 @@ static int system_message(const struct tg_gemini_in *in, const struct tg_json *v
     return 0;
 }
 
+/* ---- thoughts of other providers ---- */
+
+/* A signature signs a thought's whole text. In a stream the text went out in pieces, each of which
+ * a client keeps as a part of its own, and the signature behind them. */
+static int join_thoughts(const struct tg_gemini_in *in, struct tg_message *m)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->n_parts; i++) {
+        struct tg_part *p = &m->parts[i];
+        bool whole = p->kind == TG_PART_REASONING &&
+                     (p->opaque == TG_OPAQUE_SIGNED || p->opaque == TG_OPAQUE_ENCRYPTED);
+        size_t first = n;
+        while (whole && first > 0 && m->parts[first - 1].kind == TG_PART_REASONING &&
+               m->parts[first - 1].opaque == TG_OPAQUE_NONE)
+            first--;
+        if (first < n) {
+            struct tg_buf b;
+            tg_buf_init(&b, SIZE_MAX / 4);
+            for (size_t k = first; k < n; k++)
+                tg_buf_str_add(&b, m->parts[k].text);
+            tg_buf_str_add(&b, p->text);
+            p->text =
+                tg_buf_ok(&b) ? tg_arena_dup(in->a, tg_buf_str(&b)) : (struct tg_str){NULL, 0};
+            tg_buf_fini(&b);
+            if (!p->text.p)
+                return tg_gemini_no_memory(in);
+        }
+        n = first;
+        m->parts[n++] = *p;
+    }
+    m->n_parts = n;
+    return 0;
+}
+
+/* ---- contents ---- */
+
 /* No more than so many messages, nor parts. */
 static size_t most_messages(const struct tg_json *system, const struct tg_json *contents)
 {
@@ -380,6 +416,10 @@ int tg_gemini_parse_contents(const struct tg_gemini_in *in, const struct tg_json
     struct tg_json_iter it = tg_json_iter(contents);
     while (!rc && tg_json_next(&it))
         rc = one_content(in, it.value, it.index, &m);
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < m.n && !rc; i++)
+        rc = join_thoughts(in, &m.list[i]);
     if (rc)
         return rc;
     out->messages = m.list;

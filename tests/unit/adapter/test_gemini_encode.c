@@ -8,6 +8,7 @@
 #include "dialect/dialect.h"
 #include "feature_use.h"
 #include "json/json.h"
+#include "render.h"
 
 static struct tg_arena arena;
 static struct tg_fail fail;
@@ -228,6 +229,52 @@ static void signatures_go_back(void **state)
                        "\"g\",\"args\":{}}}");
     assert_contains(b, "\"functionResponse\":{\"id\":\"c1\",\"name\":\"f\"");
     assert_int_equal(out.emulated, 0);
+}
+
+/* Anthropic's signed thoughts through a Gemini client, streamed: pieces and signature are one block
+ * again. */
+static void thoughts_of_others_go_back(void **state)
+{
+    struct render_run r;
+    render_init(&r, &tg_dialect_gemini, "{\"contents\":[{\"parts\":[{\"text\":\"x\"}]}]}", true);
+    r.call.json_array = true;
+    render_begin(&r);
+    render_part(&r, 0, 0, TG_PART_REASONING, "", "");
+    render_delta(&r, 0, 0, TG_DELTA_REASONING, "let me", "");
+    render_delta(&r, 0, 0, TG_DELTA_REASONING, " see", "");
+    render_event(&r, &(struct tg_event){.kind = TG_EV_DELTA,
+                                        .delta_kind = TG_DELTA_SIGNATURE,
+                                        .opaque = TG_OPAQUE_SIGNED,
+                                        .text = TG_STR("sig+/==")});
+    render_event(&r, &(struct tg_event){.kind = TG_EV_PART_END});
+    render_part(&r, 0, 1, TG_PART_TOOL_CALL, "t1", "f");
+    render_delta(&r, 0, 1, TG_DELTA_ARGUMENTS, "{}", "");
+    render_event(&r, &(struct tg_event){.kind = TG_EV_PART_END, .part = 1});
+    render_finish_choice(&r, 0, TG_FINISH_TOOL_CALLS, "tool_use");
+    struct tg_json_doc *doc;
+    assert_int_equal(tg_json_parse(&arena, render_end(&r), NULL, &doc, NULL), 0);
+    /* As Google's client library keeps them: each response's content. */
+    struct tg_buf b;
+    tg_buf_init(&b, 1 << 20);
+    tg_buf_lit(&b, "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"q\"}]}");
+    struct tg_json_iter it = tg_json_iter(tg_json_root(doc));
+    while (tg_json_next(&it)) {
+        const struct tg_json *c = tg_json_at(tg_json_get(it.value, TG_STR("candidates")), 0);
+        tg_buf_char(&b, ',');
+        tg_buf_str_add(&b, tg_json_raw(doc, tg_json_get(c, TG_STR("content"))));
+    }
+    tg_buf_lit(&b, ",{\"parts\":[{\"functionResponse\":{\"name\":\"f\",\"response\":{\"result\":"
+                   "\"r\"}}}]}]}");
+    tg_buf_char(&b, 0);
+    adapter = &tg_adapter_anthropic;
+    model = "claude-sonnet-4-5";
+    struct tg_str body = body_of(&tg_dialect_gemini, b.p);
+    assert_contains(
+        body, "{\"type\":\"thinking\",\"thinking\":\"let me see\",\"signature\":"
+              "\"sig+/==\"},{\"type\":\"tool_use\",\"id\":\"t1\",\"name\":\"f\",\"input\":{}}");
+    assert_contains(body, "{\"type\":\"tool_result\",\"tool_use_id\":\"t1\"");
+    tg_buf_fini(&b);
+    render_fini(&r);
 }
 
 static void errors_of_tools(void **state)
@@ -777,6 +824,7 @@ int main(void)
         TEST(roles_are_merged),
         TEST(calls_and_results),
         TEST(signatures_go_back),
+        TEST(thoughts_of_others_go_back),
         TEST(errors_of_tools),
         TEST(media),
         TEST(media_in_results),
