@@ -76,13 +76,18 @@ static int refuse(const struct tg_exchange *x, const struct tg_target *t, uint64
         tool.n ? tg_fail_quote(tool, quoted, sizeof quoted) : "", tg_backend_kind_name(t->kind));
 }
 
+/* Quirks say what a provider's chat completions lack, not what its Responses do. */
+static const struct tg_quirks *quirks_of(const struct tg_adapter *ad, const struct tg_target *t)
+{
+    return ad && ad->api == TG_WIRE_OPENAI_RESPONSES ? NULL : tg_target_quirks(t);
+}
+
 /* What the provider's row says of the features that the request uses. */
 static int weigh(struct tg_exchange *x, const struct tg_target *t, const uint8_t *row,
-                 struct tg_fail *f)
+                 const struct tg_quirks *q, struct tg_fail *f)
 {
     uint64_t used = x->ask.features & ~TG_FEATURE_BIT(COUNTING);
     if (row) {
-        const struct tg_quirks *q = tg_target_quirks(t);
         uint64_t refused = tg_quirks_with(used, row, q, TG_REFUSED);
         if (refused)
             return refuse(x, t, refused, f);
@@ -118,9 +123,9 @@ int tg_fit_target(struct tg_exchange *x, const struct tg_target *t, struct tg_fa
     /* What goes back in its own format loses nothing, and what it was made of counts for nothing.
      */
     if (ad && x->chat->wire == ad->api)
-        return weigh(x, t, NULL, f);
+        return weigh(x, t, NULL, NULL, f);
     x->fit.emulated |= x->chat->emulated;
-    return weigh(x, t, ad ? ad->fidelity : ops->fidelity, f);
+    return weigh(x, t, ad ? ad->fidelity : ops->fidelity, quirks_of(ad, t), f);
 }
 
 struct tg_str tg_fit_text(struct tg_exchange *x)
