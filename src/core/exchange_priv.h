@@ -22,6 +22,7 @@ struct tg_output {
     bool translated;    /* rendered from events, not passed through */
     bool rendering;     /* dialect->begin was called */
     bool start_held;    /* a START event waits for the first content */
+    struct tg_str tier; /* its service tier */
     bool write_failed;  /* the reply took no more */
     struct tg_buf held; /* passed-through units before the first content */
     uint64_t held_since_us;

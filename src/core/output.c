@@ -222,8 +222,8 @@ static void render_held(struct tg_exchange *x, const struct tg_event *ev)
 {
     if (ev->kind == TG_EV_START && x->call.stream) {
         x->out.start_held = true;
-        x->out.tier = ev->service_tier.n ? tg_arena_dup(tg_exchange_arena(x), ev->service_tier)
-                                         : TG_STR("");
+        x->out.tier =
+            ev->service_tier.n ? tg_arena_dup(tg_exchange_arena(x), ev->service_tier) : TG_STR("");
         return;
     }
     if (x->out.start_held && !is_content(ev))
