@@ -115,7 +115,7 @@ void tg_gemini_write_usage(const struct tg_usage *u, struct tg_buf *out);
 void tg_gemini_write_signature(struct tg_str signature, enum tg_opaque_kind kind, struct tg_str id,
                                struct tg_buf *out);
 /* A functionCall part, 0; 1 when the arguments are no JSON object: then nothing is written, and the
- * call's text is added to `malformed`. */
+ * call's text is added to `malformed`; NOMEM. */
 int tg_gemini_write_call(struct tg_str id, struct tg_str name, struct tg_str args,
                          struct tg_str signature, enum tg_opaque_kind kind, struct tg_buf *out,
                          struct tg_buf *malformed) TG_WARN_UNUSED;

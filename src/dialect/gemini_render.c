@@ -172,6 +172,7 @@ static void flush_signature(struct tg_gemini_render *r, struct tg_gemini_choice 
 {
     if (!c->signature.n && c->opaque != TG_OPAQUE_REDACTED)
         return;
+    out->failed |= !tg_buf_ok(&c->signature) || !tg_buf_ok(&c->id);
     open_part(r, out);
     text_part(c->kind == TG_PART_REASONING, TG_STR(""), out);
     tg_gemini_write_signature(tg_buf_str(&c->signature), c->opaque, tg_buf_str(&c->id), out);
@@ -187,10 +188,12 @@ static void flush_call(struct tg_gemini_render *r, struct tg_gemini_choice *c, s
 {
     struct tg_gemini_call *call = &r->calls[at];
     struct tg_buf part;
+    out->failed |= !tg_buf_ok(&call->id) || !tg_buf_ok(&call->name) || !tg_buf_ok(&call->signature);
     tg_buf_init(&part, SIZE_MAX / 4);
     int rc = tg_gemini_write_call(tg_buf_str(&call->id), tg_buf_str(&call->name),
                                   tg_buf_str(&call->args), tg_buf_str(&call->signature),
                                   call->opaque, &part, &c->malformed);
+    out->failed |= rc < 0 || !tg_buf_ok(&c->malformed);
     if (rc == 0) {
         open_part(r, out);
         tg_buf_str_add(out, tg_buf_str(&part));
@@ -405,10 +408,13 @@ static bool single_part(const struct tg_collect_part *p, struct tg_buf *out,
                         struct tg_buf *malformed)
 {
     struct tg_str text = tg_buf_str(&p->text), signature = tg_buf_str(&p->signature);
+    int rc;
     switch (p->kind) {
     case TG_PART_TOOL_CALL:
-        return tg_gemini_write_call(tg_buf_str(&p->id), tg_buf_str(&p->name), text, signature,
-                                    p->opaque, out, malformed) == 0;
+        rc = tg_gemini_write_call(tg_buf_str(&p->id), tg_buf_str(&p->name), text, signature,
+                                  p->opaque, out, malformed);
+        out->failed |= rc < 0 || !tg_buf_ok(malformed);
+        return rc == 0;
     case TG_PART_IMAGE:
     case TG_PART_AUDIO:
         tg_buf_lit(out, "{\"inlineData\":{\"mimeType\":");

@@ -65,12 +65,14 @@ void tg_gemini_write_signature(struct tg_str signature, enum tg_opaque_kind kind
     tg_arena_fini(&a);
 }
 
-static bool is_object(struct tg_str json)
+/* 1; 0: it is something else; NOMEM. */
+static int is_object(struct tg_str json)
 {
     struct tg_arena a;
     struct tg_json_doc *doc;
     tg_arena_init(&a, 1024, MAX_ARGS_ARENA);
-    bool is = tg_json_parse(&a, json, NULL, &doc, NULL) == 0 && tg_json_is_obj(tg_json_root(doc));
+    int rc = tg_json_parse(&a, json, NULL, &doc, NULL);
+    int is = rc == TG_E_NOMEM ? rc : rc == 0 && tg_json_is_obj(tg_json_root(doc));
     tg_arena_fini(&a);
     return is;
 }
@@ -80,7 +82,10 @@ int tg_gemini_write_call(struct tg_str id, struct tg_str name, struct tg_str arg
                          struct tg_buf *malformed)
 {
     args = tg_str_trim(args);
-    if (args.n && !is_object(args)) {
+    int is = args.n ? is_object(args) : 1;
+    if (is < 0)
+        return is;
+    if (!is) {
         tg_buf_str_add(malformed,
                        malformed->n ? TG_STR("; ") : TG_STR("Malformed function call: "));
         tg_buf_str_add(malformed, name);

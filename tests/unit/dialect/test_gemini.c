@@ -649,6 +649,33 @@ static void out_of_memory(void **state)
     assert_int_equal(rc, 0);
 }
 
+/* What is rendered is whole, or the rendering fails. */
+static void rendering_without_memory(void **state)
+{
+    for (int stream = 0; stream < 2; stream++) {
+        struct render_run r;
+        render_init(&r, &tg_dialect_gemini, HI, stream);
+        play(&r);
+        struct tg_str whole = tg_arena_dup(&arena, render_end(&r));
+        assert_int_equal(r.rc, 0);
+        render_fini(&r);
+        bool failed = true;
+        for (unsigned n = 1; n < 400 && failed; n++) {
+            render_init(&r, &tg_dialect_gemini, HI, stream);
+            assert_int_equal(tg_buf_reserve(&r.out, 1 << 16), 0);
+            tg_alloc_fail_at(n, n % 2);
+            play(&r);
+            (void)render_end(&r);
+            tg_alloc_fail_at(0, 0);
+            failed = r.rc != 0;
+            if (!failed)
+                assert_is(tg_buf_str(&r.out), whole);
+            render_fini(&r);
+        }
+        assert_false(failed);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -677,6 +704,7 @@ int main(void)
         T(counting),
         T(embedding),
         T(out_of_memory),
+        T(rendering_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
