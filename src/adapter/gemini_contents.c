@@ -152,16 +152,17 @@ static int write_media(const struct out *o, const struct tg_part *p)
 
 /* ---- calls and results ---- */
 
-static bool is_object(struct tg_str text)
+static bool is_object(struct tg_gemini_enc *e, struct tg_str text)
 {
     struct tg_arena a;
     struct tg_json_doc *doc;
     if (!text.n || text.p[0] != '{')
         return false;
     tg_arena_init(&a, 1024, SIZE_MAX / 4);
-    bool is = tg_json_parse(&a, text, NULL, &doc, NULL) == 0;
+    int rc = tg_json_parse(&a, text, NULL, &doc, NULL);
+    e->out_of_memory |= rc == TG_E_NOMEM;
     tg_arena_fini(&a);
-    return is;
+    return rc == 0;
 }
 
 static void write_signature(struct out *o, const struct tg_part *p, bool needed)
@@ -188,7 +189,7 @@ static void write_call(struct out *o, const struct tg_part *p)
         tg_jw_kstr(w, TG_STR("id"), p->call_id);
     tg_jw_kstr(w, TG_STR("name"), p->tool_name);
     tg_jw_key(w, TG_STR("args"));
-    if (!args.n || is_object(args)) {
+    if (!args.n || is_object(o->e, args)) {
         tg_jw_raw(w, args.n ? args : TG_STR("{}"));
     } else { /* what a model once wrote is no object: the text goes as one */
         tg_jw_obj(w);
@@ -224,7 +225,7 @@ static int result_text(const struct out *o, const struct tg_part *p, struct tg_s
 static void write_response(const struct out *o, const struct tg_part *p, struct tg_str text)
 {
     struct tg_jw *w = &o->e->w;
-    bool object = is_object(tg_str_trim(text));
+    bool object = is_object(o->e, tg_str_trim(text));
     tg_jw_key(w, TG_STR("response"));
     if (object && !p->is_error) {
         tg_jw_raw(w, tg_str_trim(text));

@@ -241,7 +241,10 @@ int tg_gemini_encode_body(struct tg_arena *a, const struct tg_chat_req *req,
         .fail = fail,
     };
     struct tg_str body;
-    int rc = tg_adapter_take_body(a, &b, write_body(&e, target, vertex), &body, fail);
+    int rc = write_body(&e, target, vertex);
+    if (!rc && e.out_of_memory)
+        rc = TG_E_NOMEM;
+    rc = tg_adapter_take_body(a, &b, rc, &body, fail);
     if (rc == TG_E_NOMEM)
         return tg_fail_set(fail, rc, "not enough memory for the request");
     if (rc)

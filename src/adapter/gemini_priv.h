@@ -35,6 +35,7 @@ struct tg_gemini_enc {
     struct tg_gemini_model model;
     bool own; /* raw texts of the request are of this format */
     uint64_t dropped, emulated;
+    bool out_of_memory; /* for what is written can't say so itself */
     struct tg_fail *fail;
 };
 

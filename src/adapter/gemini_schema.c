@@ -2,6 +2,7 @@
  * JSON schema are refused or unknown there. `const` is an `enum` of one; notes for people go in
  * silence; constraints that can't be said are left out, and that is told. */
 #include "adapter/gemini_priv.h"
+#include "base/err.h"
 
 enum { MAX_DEPTH = 128 };
 
@@ -111,10 +112,12 @@ bool tg_gemini_write_schema(struct tg_gemini_enc *e, struct tg_str text)
     struct tg_arena a;
     struct ctx c = {.w = &e->w};
     tg_arena_init(&a, 4096, SIZE_MAX / 4);
-    if (tg_json_parse(&a, text, NULL, &c.doc, NULL) == 0)
+    int rc = tg_json_parse(&a, text, NULL, &c.doc, NULL);
+    e->out_of_memory |= rc == TG_E_NOMEM;
+    if (rc == 0)
         schema(&c, tg_json_root(c.doc), MAX_DEPTH);
     else
-        tg_jw_raw(&e->w, text); /* was JSON when it came: there is no memory, or it is too deep */
+        tg_jw_raw(&e->w, text); /* too deep by itself, or there is no memory */
     tg_arena_fini(&a);
     return c.lost;
 }

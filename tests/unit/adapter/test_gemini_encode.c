@@ -801,15 +801,29 @@ static void every_feature_does_what_the_row_says(void **state)
     }
 }
 
+/* What is encoded is whole, or there is no memory for it. */
 static void memory_may_run_out(void **state)
 {
-    for (unsigned n = 1; n < 40; n++) {
-        feature_use(&u, &req, n % 2 ? TG_FEATURE_JSON_SCHEMA : TG_FEATURE_RESULT_ERROR);
-        tg_alloc_fail_at(n, 0);
-        int rc = encode();
-        tg_alloc_fail_at(0, 0);
-        assert_true(rc == 0 || rc == TG_E_NOMEM);
-        tg_arena_reset(&arena);
+    static const enum tg_feature features[] = {TG_FEATURE_JSON_SCHEMA, TG_FEATURE_RESULT_ERROR,
+                                               TG_FEATURE_TOOLS, TG_FEATURE_RESULT_MEDIA};
+    for (size_t i = 0; i < TG_ARRAY_LEN(features); i++) {
+        feature_use(&u, &req, features[i]);
+        assert_int_equal(encode(), 0);
+        struct tg_buf whole;
+        tg_buf_init(&whole, 1 << 20);
+        tg_buf_str_add(&whole, out.body);
+        int rc = TG_E_NOMEM;
+        for (unsigned n = 1; n < 200 && rc; n++) {
+            tg_arena_fini(&arena);
+            tg_arena_init(&arena, 64, 64u << 20);
+            tg_alloc_fail_at(n, n % 2);
+            rc = encode();
+            tg_alloc_fail_at(0, 0);
+            assert_true(rc == 0 || rc == TG_E_NOMEM);
+        }
+        assert_int_equal(rc, 0);
+        assert_is(out.body, tg_buf_str(&whole));
+        tg_buf_fini(&whole);
     }
 }
 
