@@ -1,5 +1,7 @@
 #include "engine/backend_request_priv.h"
 
+#include <stdio.h>
+
 #include "base/err.h"
 #include "core/attempt.h"
 #include "engine/backend_text_priv.h"

@@ -1,5 +1,7 @@
 #include "engine/schema_in_priv.h"
 
+#include <stdio.h>
+
 #include "base/err.h"
 #include "base/map.h"
 #include "base/num.h"
@@ -8,6 +10,8 @@ enum {
     ARENA_FIRST_BYTES = 32 << 10,
     ARENA_MAX_BYTES = 16 << 20,
     PATH_MAX_BYTES = 90, /* of tg_fail.param */
+    MAX_WORK = 20000000,
+    LOOKUPS = 64, /* of keywords in one schema object of a view, about */
     USED_ANY = 1,
     USED_ONE = 2,
 };
@@ -55,6 +59,14 @@ void tg_sc_lost(struct tg_schema_conv *c, struct tg_str where, const char *key)
     if (c->lost->n)
         tg_buf_lit(c->lost, ", ");
     tg_buf_str_add(c->lost, path);
+}
+
+bool tg_sc_work(struct tg_schema_conv *c, uint64_t n)
+{
+    c->work += n;
+    if (!c->err && c->work > MAX_WORK)
+        tg_sc_fail(c, TG_E_UNSUPPORTED_PARAMETER, c->where, "", "the schema is too large");
+    return !c->err;
 }
 
 static void no_memory(struct tg_schema_conv *c)
@@ -112,7 +124,7 @@ static const struct tg_json *resolve(struct tg_schema_conv *c, struct tg_str ref
     while (v && ref.n > 1 && tg_str_split(&rest, '/', &step)) {
         struct tg_str name = pointer_step(&c->arena, step);
         uint64_t index;
-        if (!name.p)
+        if (!name.p || !tg_sc_work(c, tg_json_count(v)))
             return NULL;
         if (tg_json_is_arr(v))
             v = tg_parse_u64(name, &index) == 0 && index < SIZE_MAX ? tg_json_at(v, (size_t)index)
@@ -207,6 +219,8 @@ static void add_member(struct tg_schema_conv *c, struct tg_sview *v, const struc
                    "too many schemas are put together for one value");
         return;
     }
+    if (!tg_sc_work(c, tg_json_count(s) * LOOKUPS / 4))
+        return;
     uint32_t at = v->n++;
     v->m[at] = s;
     v->used[at] = 0;
@@ -369,9 +383,12 @@ static unsigned types_of(struct tg_schema_conv *c, const struct tg_sview *v)
  * types, or a required member whose only values differ. oneOf is anyOf then. */
 static bool differ_in_member(const struct tg_json *a, const struct tg_json *b)
 {
+    enum { FIRST = 32 }; /* what tells them apart stands near the beginning */
     struct tg_json_iter it = tg_json_iter(tg_json_get(a, TG_STR("properties")));
     const struct tg_json *others = tg_json_get(b, TG_STR("properties"));
-    while (tg_json_next(&it)) {
+    if (tg_json_count(others) > 4 * FIRST)
+        return false;
+    while (tg_json_next(&it) && it.index < FIRST) {
         struct tg_str x = tg_json_str(tg_json_get(it.value, TG_STR("const")));
         const struct tg_json *e = tg_json_get(it.value, TG_STR("enum"));
         if (!x.p && tg_json_count(e) == 1)
@@ -409,7 +426,7 @@ static void check_one_of(struct tg_schema_conv *c, const struct tg_sview *v,
     struct tg_json_iter it = tg_json_iter(list);
     while (tg_json_next(&it) && n < MOST)
         alts[n++] = it.value;
-    bool apart = tg_json_count(list) <= MOST;
+    bool apart = tg_json_count(list) <= MOST && tg_sc_work(c, n * n * LOOKUPS);
     for (size_t i = 0; i < n; i++)
         for (size_t k = i + 1; k < n && apart; k++)
             apart = differ(c, alts[i], alts[k]);
@@ -466,7 +483,10 @@ static void put_types(struct tg_schema_conv *c, const struct tg_sview *v, unsign
 
 static void put_view(struct tg_schema_conv *c, const struct tg_sview *v)
 {
-    if (v->never || choose(c, v))
+    uint64_t keys = 0;
+    for (uint32_t i = 0; i < v->n; i++)
+        keys += tg_json_count(v->m[i]);
+    if (v->never || !tg_sc_work(c, keys * LOOKUPS) || choose(c, v))
         return;
     unsigned types = types_of(c, v);
     if (c->err)

@@ -56,7 +56,8 @@ struct tg_schema_conv {
     struct tg_sview *buckets[TG_SCHEMA_BUCKETS];
     struct tg_sview *first, **last;
     uint32_t n_views;
-    struct { /* strings by length, found again */
+    uint64_t work; /* names and values compared so far, about */
+    struct {       /* strings by length, found again */
         uint32_t min, max, rule;
     } lengths[32];
     uint32_t n_lengths;
@@ -68,6 +69,9 @@ void tg_sc_fail(struct tg_schema_conv *c, int err, struct tg_str where, const ch
                 const char *why);
 /* A keyword that is not held: refused or noted. */
 void tg_sc_lost(struct tg_schema_conv *c, struct tg_str where, const char *key);
+/* Counts `n` comparisons about to be made: a small schema can ask for very many, and a loop waits.
+ * False: too many, the conversion has failed. */
+bool tg_sc_work(struct tg_schema_conv *c, uint64_t n);
 struct tg_str tg_sc_path(struct tg_schema_conv *c, struct tg_str where, const char *word,
                          struct tg_str name);
 /* The rule of the values that all these schemas accept. */

@@ -35,7 +35,9 @@ static struct member *find(struct object *o, struct tg_str name)
 
 static void add_name(struct object *o, struct tg_str name, bool required)
 {
-    struct member *m = find(o, name);
+    struct member *m = tg_sc_work(o->c, o->n / 4) ? find(o, name) : NULL;
+    if (o->c->err)
+        return;
     if (!m) {
         if (o->n == MAX_MEMBERS) {
             tg_sc_fail(o->c, TG_E_UNSUPPORTED_PARAMETER, o->v->where, "properties",
@@ -94,6 +96,8 @@ static void make_value(struct object *o, struct member *m)
     for (uint32_t i = 0; i < o->v->n; i++) {
         const struct tg_json *p = tg_json_get(tg_sv_get(o->v, i, TG_STR("properties")), m->name);
         const struct tg_json *others = of_others(o->v, i);
+        if (!tg_sc_work(o->c, tg_json_count(tg_sv_get(o->v, i, TG_STR("properties"))) / 4))
+            return;
         if (p)
             all[n++] = p;
         else if (tg_sv_get(o->v, i, TG_STR("patternProperties")))

@@ -2,6 +2,8 @@
  * quantifiers, classes with \d \w \s, escapes, and anchors at the ends. What they match is the
  * inside of a JSON string, so quotes, backslashes and control characters come out escaped.
  * Not in it: look-around, back references, word boundaries, \p{…}, flags. */
+#include <stdio.h>
+
 #include "base/err.h"
 #include "base/utf8.h"
 #include "engine/schema_in_priv.h"

@@ -545,6 +545,7 @@ static const struct tg_json *value_list(struct tg_schema_conv *c, const struct t
         else if (n > TG_SCHEMA_VALUES || work * (n + 1) > MOST_WORK)
             tg_sc_fail(c, TG_E_UNSUPPORTED_PARAMETER, v->where, "enum", "it has too many values");
         work *= n + 1;
+        (void)tg_sc_work(c, work);
     }
     return *out_one ? NULL : list;
 }

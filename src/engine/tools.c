@@ -1,5 +1,7 @@
 #include "engine/tools_priv.h"
 
+#include <stdio.h>
+
 #include "base/err.h"
 #include "engine/callparse_priv.h"
 #include "engine/schema_priv.h"

@@ -561,6 +561,27 @@ static void hostile_schemas(void **state)
     repeat(&b, "n", 5000);
     tg_buf_lit(&b, "2\":{}}}");
     assert_int_equal(outcome(&b), 0);
+    /* Little text, and very many comparisons: names, values, keywords, alternatives of each. */
+    tg_buf_lit(&b, "{\"anyOf\":[{}");
+    for (int i = 0; i < 4000; i++)
+        tg_buf_lit(&b, ",{}");
+    tg_buf_lit(&b, "]");
+    for (int i = 0; i < 15000; i++)
+        tg_buf_printf(&b, ",\"k%d\":0", i);
+    tg_buf_lit(&b, "}");
+    assert_int_equal(outcome(&b), TG_E_UNSUPPORTED_PARAMETER);
+    tg_buf_lit(&b, "{\"allOf\":[{\"anyOf\":[{}");
+    for (int i = 0; i < 1000; i++)
+        tg_buf_lit(&b, ",{}");
+    tg_buf_lit(&b, "]}");
+    for (int k = 0; k < 2; k++) {
+        tg_buf_lit(&b, ",{\"enum\":[0");
+        for (int i = 1; i < 1000; i++)
+            tg_buf_printf(&b, ",%d", i);
+        tg_buf_lit(&b, "]}");
+    }
+    tg_buf_lit(&b, "]}");
+    assert_int_equal(outcome(&b), TG_E_UNSUPPORTED_PARAMETER);
     /* No JSON at all. */
     tg_buf_lit(&b, "{\"type\":");
     assert_int_equal(outcome(&b), TG_E_INVALID_JSON);
