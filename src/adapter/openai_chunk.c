@@ -8,6 +8,8 @@
 #include "adapter/openai_said_priv.h"
 #include "base/err.h"
 
+enum { SEARCH_RESULTS = 1 << 1 }; /* in extras_seen: its place in on_extras() */
+
 /* Pass-through wants to know only that content has begun. */
 static void note_content(struct tg_openai_ctx *c, const struct tg_openai_said *s)
 {
@@ -233,6 +235,18 @@ static void on_extras(struct tg_openai_ctx *c, const struct members *m)
     }
 }
 
+/* Perplexity names its sources beside the choices, from the first chunk on: they are the citations
+ * of the text that is to come. */
+static void on_sources(struct tg_openai_ctx *c, const struct members *m)
+{
+    if (c->d->extras_seen & SEARCH_RESULTS || !tg_json_count(m->search_results) ||
+        !tg_json_count(m->choices))
+        return;
+    c->ch = tg_openai_find_choice(c->d, 0, &c->err);
+    if (c->ch)
+        tg_openai_say_sources(c, m->search_results);
+}
+
 /* Groq's word for why a stream stopped early. */
 static struct tg_str groq_error(const struct members *m)
 {
@@ -293,6 +307,8 @@ static int on_chunk(struct tg_openai_ctx *c, const struct members *m)
     /* Azure's first chunk has filter results, but neither id nor model nor choices. */
     if (tg_unlikely(!d->started) && (tg_json_str(m->id).n || tg_json_count(m->choices)))
         on_start(c, m);
+    if (tg_unlikely(m->search_results) && !d->resp.tap)
+        on_sources(c, m);
     struct tg_json_iter it = tg_json_iter(tg_json_is_arr(m->choices) ? m->choices : NULL);
     while (!c->err && tg_json_next(&it))
         on_choice(c, it.value, it.index);

@@ -173,7 +173,8 @@ static void citation(struct tg_openai_ctx *c, const struct tg_json *v)
                                .start = -1,
                                .end = -1,
                                .raw = tg_json_raw(c->doc, v),
-                               .format = TG_WIRE_OPENAI_CHAT};
+                               .format = tg_json_get(v, TG_STR("type")) ? TG_WIRE_OPENAI_CHAT
+                                                                        : TG_WIRE_NONE};
     int64_t n;
     if (tg_json_i64(tg_json_get(from, TG_STR("start_index")), &n) == 0)
         cite.start = n;
@@ -185,6 +186,15 @@ static void citation(struct tg_openai_ctx *c, const struct tg_json *v)
                           .delta_kind = TG_DELTA_CITATION,
                           .citation = &cite};
     tg_openai_emit(c, &ev);
+}
+
+void tg_openai_say_sources(struct tg_openai_ctx *c, const struct tg_json *sources)
+{
+    struct tg_json_iter it = tg_json_iter(sources);
+    while (!c->ch->finished && tg_json_next(&it)) {
+        if (member(it.value, TG_STR("url")).n)
+            citation(c, it.value);
+    }
 }
 
 void tg_openai_say_citations(struct tg_openai_ctx *c, const struct tg_openai_said *s)

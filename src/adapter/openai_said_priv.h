@@ -46,6 +46,8 @@ bool tg_openai_say_details(struct tg_openai_ctx *c, const struct tg_openai_said 
 void tg_openai_say_signatures(struct tg_openai_ctx *c, const struct tg_openai_said *s);
 /* Annotations, and the signature of the text, which stands in extra_content. */
 void tg_openai_say_citations(struct tg_openai_ctx *c, const struct tg_openai_said *s);
+/* A list of {"url","title"}, of the text as a whole. */
+void tg_openai_say_sources(struct tg_openai_ctx *c, const struct tg_json *sources);
 void tg_openai_say_images(struct tg_openai_ctx *c, const struct tg_json *images);
 /* The signature of a call that is about to begin, "" if none. */
 struct tg_str tg_openai_call_signature(const struct tg_openai_said *s, const struct tg_json *call);
