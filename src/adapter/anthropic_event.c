@@ -333,8 +333,11 @@ static void on_delta(struct ctx *c, int64_t index, const struct tg_json *v)
     ensure_block(c, index, type);
     if (c->err)
         return;
+    enum tg_part_kind wants = b->json_tool ? TG_PART_TOOL_CALL : b->kind;
     if (b->kind == TG_PART_RAW)
         raw_delta(c, type, v);
+    else if (kind_of_delta(type) != wants)
+        return; /* of a block of another kind */
     else if (tg_str_eq(type, TG_STR("text_delta")))
         delta(c, TG_DELTA_TEXT, TG_OPAQUE_NONE, tg_json_get_str(v, TG_STR("text")));
     else if (tg_str_eq(type, TG_STR("input_json_delta")))

@@ -277,6 +277,17 @@ static void error_answers(void **state)
     }
 }
 
+static void deltas_of_another_kind(void **state)
+{
+    struct tg_str got =
+        decode(START BLOCK("\"type\":\"thinking\",\"thinking\":\"\"")
+                   DELTA("\"type\":\"input_json_delta\",\"partial_json\":\"{}\"")
+                       DELTA("\"type\":\"text_delta\",\"text\":\"x\"") STOP END("end_turn"),
+               &stream);
+    assert_lacks(got, "DELTA");
+    assert_int_equal(a.ends, 1);
+}
+
 static void blocks_that_are_none(void **state)
 {
     static const char *const bodies[] = {
@@ -326,6 +337,7 @@ int main(void)
         TEST(emulated_json),
         TEST(errors_in_a_stream),
         TEST(error_answers),
+        TEST(deltas_of_another_kind),
         TEST(blocks_that_are_none),
         TEST(a_message_for_a_stream),
     };
