@@ -75,16 +75,26 @@ function own(req, res, { json, path }) {
   return res.end(OWN_STREAM);
 }
 
+// A provider that signs its thinking, and wants it back with the tool's result.
+const THOUGHT = { type: 'thinking', thinking: 'hm, a tool', signature: 'c2ln/+== ' };
+const HIDDEN = { type: 'redacted_thinking', data: 'b3BhcXVl' };
+const CALL = { type: 'tool_use', id: 'toolu_1', name: 'weather', input: { town: 'Paris' } };
+const thinker = (req, res, { json }) => sendJson(res, { id: 'msg_1', type: 'message', role: 'assistant', model: 'c',
+  content: json.messages.length === 1 ? [THOUGHT, HIDDEN, CALL] : [{ type: 'text', text: 'sunny' }],
+  stop_reason: json.messages.length === 1 ? 'tool_use' : 'end_turn', usage: { input_tokens: 3, output_tokens: 2 } });
+
 describe('Responses with the openai SDK', () => {
-  let upstream, provider, gateway, client;
+  let upstream, provider, thinking, gateway, client;
 
   before(async () => {
     upstream = await Upstream.start((req, res, r) => chat[r.json.model](req, res, r));
     provider = await Upstream.start(own);
+    thinking = await Upstream.start(thinker);
     const models = Object.fromEntries(Object.keys(chat).map((name) => [name, target(upstream)]));
     gateway = await Gateway.start({ config: { retry: { max_attempts: 1 },
       breaker: { consecutive_failures: 10000, min_requests: 1000000 },
-      models: { ...models, own: target(provider, { api: 'responses' }), 'mock:*': { backend_type: 'mock' } } } });
+      models: { ...models, own: target(provider, { api: 'responses' }),
+        thinker: { backend_type: 'anthropic', base_url: thinking.url.replace('/v1', ''), api_key: 'k' }, 'mock:*': { backend_type: 'mock' } } } });
     client = new OpenAI({ apiKey: 'sk-client', baseURL: `${gateway.url}/v1`, maxRetries: 0 });
   });
 
@@ -92,6 +102,7 @@ describe('Responses with the openai SDK', () => {
     await gateway.stop();
     await upstream.stop();
     await provider.stop();
+    await thinking.stop();
   });
 
   const last = () => upstream.requests.at(-1);
@@ -153,6 +164,21 @@ describe('Responses with the openai SDK', () => {
     assert.equal(second.output_text, 'It is sunny');
     assert.deepEqual(last().json.messages.map((m) => [m.role, m.tool_calls?.length ?? m.tool_call_id]),
       [['user', undefined], ['assistant', 2], ['tool', 'call_1'], ['tool', 'call_0']]);
+  });
+
+  it("carries another provider's signed thinking, byte for byte", async () => {
+    for (const stream of [false, true]) {
+      const input = [{ role: 'user', content: 'weather?' }];
+      const ask = (items) => (stream ? client.responses.stream({ model: 'thinker', input: items, tools: [WEATHER] }).finalResponse()
+        : client.responses.create({ model: 'thinker', input: items, tools: [WEATHER], store: false }));
+      const first = await ask(input);
+      assert.deepEqual(first.output.map((o) => o.type), ['reasoning', 'reasoning', 'function_call']);
+      assert.equal(first.output[0].summary[0].text, THOUGHT.thinking);
+      const second = await ask([...input, ...first.output,
+        { type: 'function_call_output', call_id: first.output[2].call_id, output: 'sunny' }]);
+      assert.equal(second.output_text, 'sunny');
+      assert.deepEqual(thinking.requests.at(-1).json.messages[1].content, [THOUGHT, HIDDEN, CALL]);
+    }
   });
 
   it('says why an answer ended early', async () => {
