@@ -239,8 +239,8 @@ static void on_extras(struct tg_openai_ctx *c, const struct members *m)
  * of the text that is to come. */
 static void on_sources(struct tg_openai_ctx *c, const struct members *m)
 {
-    if (c->d->extras_seen & SEARCH_RESULTS || !tg_json_count(m->search_results) ||
-        !tg_json_count(m->choices))
+    if (tg_likely(!m->search_results) || c->d->resp.tap || c->d->extras_seen & SEARCH_RESULTS ||
+        !tg_json_count(m->search_results) || !tg_json_count(m->choices))
         return;
     c->ch = tg_openai_find_choice(c->d, 0, &c->err);
     if (c->ch)
@@ -307,8 +307,7 @@ static int on_chunk(struct tg_openai_ctx *c, const struct members *m)
     /* Azure's first chunk has filter results, but neither id nor model nor choices. */
     if (tg_unlikely(!d->started) && (tg_json_str(m->id).n || tg_json_count(m->choices)))
         on_start(c, m);
-    if (tg_unlikely(m->search_results) && !d->resp.tap)
-        on_sources(c, m);
+    on_sources(c, m);
     struct tg_json_iter it = tg_json_iter(tg_json_is_arr(m->choices) ? m->choices : NULL);
     while (!c->err && tg_json_next(&it))
         on_choice(c, it.value, it.index);
