@@ -33,7 +33,8 @@ static struct tg_p_generate sample(void)
                                   .stops = stops,
                                   .n_stops = 2,
                                   .messages = msgs,
-                                  .n_messages = 3};
+                                  .n_messages = 3,
+                                  .grammar = TG_STR("root ::= \"a\"\n")};
 }
 
 static int read_back(struct tg_str payload, struct tg_p_generate *out, struct tg_arena *a)
@@ -60,6 +61,7 @@ static void generate_comes_back(void **state)
     assert_true(got.bias[1].bias == 1.5f);
     assert_true(got.sampling.has_seed && got.sampling.seed == 42 && got.sampling.top_k == 3);
     assert_true(got.logprobs && got.top_logprobs == 20 && got.max_tokens == 9);
+    assert_str(got.grammar, "root ::= \"a\"\n");
     tg_arena_fini(&a);
     tg_buf_fini(&b);
 }
@@ -137,6 +139,39 @@ static void values_out_of_range_are_refused(void **state)
     m.messages = &huge;
     m.n_messages = 1;
     assert_int_equal(refused(m), TG_E_INVALID_ARG);
+}
+
+static void vectors_and_texts_to_embed_come_back(void **state)
+{
+    static const float v[] = {0.5f, -1, 2};
+    struct tg_p_generate m = sample(), got;
+    struct tg_str bytes;
+    struct tg_buf b;
+    struct tg_arena a;
+    tg_buf_init(&b, 1 << 20);
+    assert_int_equal(tg_p_put_vector(&b, 7, v, 3), 0);
+    struct tg_str p = payload_of(&b);
+    assert_int_equal(tg_p_get_vector(p, &bytes), 0);
+    assert_int_equal(bytes.n, sizeof v);
+    assert_memory_equal(bytes.p, v, sizeof v);
+    for (size_t n = 0; n < p.n; n++)
+        assert_int_equal(tg_p_get_vector(tg_str_first(p, n), &bytes), TG_E_INVALID_ARG);
+    tg_buf_clear(&b);
+    assert_int_equal(tg_p_put_vector(&b, 7, v, 0), 0); /* a vector of nothing is none */
+    assert_int_equal(tg_p_get_vector(payload_of(&b), &bytes), TG_E_INVALID_ARG);
+    tg_buf_clear(&b);
+    m.kind = TG_P_EMBED;
+    m.n_messages = 1;
+    assert_int_equal(tg_p_put_generate(&b, 3, &m), 0);
+    assert_int_equal(read_back(payload_of(&b), &got, &a), 0);
+    assert_int_equal(got.kind, TG_P_EMBED);
+    tg_arena_fini(&a);
+    tg_buf_clear(&b);
+    m.n_messages = 3; /* one text a request */
+    assert_int_equal(tg_p_put_generate(&b, 3, &m), 0);
+    assert_int_equal(read_back(payload_of(&b), &got, &a), TG_E_INVALID_ARG);
+    tg_arena_fini(&a);
+    tg_buf_fini(&b);
 }
 
 static void text_with_probabilities_comes_back(void **state)
@@ -241,6 +276,7 @@ int main(void)
         cmocka_unit_test(generate_comes_back),
         cmocka_unit_test(generate_survives_damage),
         cmocka_unit_test(values_out_of_range_are_refused),
+        cmocka_unit_test(vectors_and_texts_to_embed_come_back),
         cmocka_unit_test(text_with_probabilities_comes_back),
         cmocka_unit_test(ready_and_init_come_back),
         cmocka_unit_test(small_ones_come_back),

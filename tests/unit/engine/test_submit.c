@@ -59,6 +59,33 @@ static void values_are_checked_by_name(void **state)
     refused(r, TG_E_INVALID_VALUE, "prompt");
 }
 
+static void texts_to_embed_are_checked(void **state)
+{
+    static char big[TG_ENGINE_MAX_TEXT_BYTES + 1], grammar[TG_GRAMMAR_MAX_BYTES + 1];
+    struct tg_str texts[TG_ENGINE_MAX_CHOICES + 1];
+    struct tg_engine_request r = {.embed = texts, .n_embed = 2};
+    tg_engine_sampling_init(&r.sampling);
+    texts[0] = TG_STR("a");
+    texts[1] = TG_STR("b");
+    assert_int_equal(tg_submit_choices(&r), 2);
+    uint64_t h = tg_submit_hash(&r);
+    texts[1] = TG_STR("");
+    refused(r, TG_E_INVALID_VALUE, "input");
+    texts[1] = TG_STR("\xFF");
+    refused(r, TG_E_INVALID_VALUE, "input");
+    memset(big, 'x', sizeof big);
+    texts[1] = tg_str_make(big, sizeof big);
+    refused(r, TG_E_CONTEXT_LENGTH, "input");
+    assert_true(tg_submit_hash(&r) != h);
+    r.n_embed = TG_ENGINE_MAX_CHOICES + 1;
+    refused(r, TG_E_INVALID_VALUE, "input");
+    memset(grammar, 'x', sizeof grammar);
+    texts[1] = TG_STR("b");
+    r.n_embed = 2;
+    r.grammar = tg_str_make(grammar, sizeof grammar);
+    refused(r, TG_E_INVALID_VALUE, "grammar");
+}
+
 static void frames_hold_the_request(void **state)
 {
     struct tg_engine_request r = good();
@@ -102,6 +129,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_are_checked_by_name),
+        cmocka_unit_test(texts_to_embed_are_checked),
         cmocka_unit_test(frames_hold_the_request),
         cmocka_unit_test(prompts_are_told_apart),
     };
