@@ -32,8 +32,11 @@ void tg_ollama_dec_fini(void *state)
     release(state);
 }
 
-int tg_ollama_dec_head(void *state TG_UNUSED, const struct tg_http_head *head TG_UNUSED)
+int tg_ollama_dec_head(void *state, const struct tg_http_head *head)
 {
+    struct tg_ollama_dec *d = state;
+    struct tg_str coding = tg_http_head_get(head, TG_STR("content-encoding"));
+    d->encoded = coding.n && !tg_str_ieq(coding, TG_STR("identity"));
     return 0;
 }
 
@@ -252,6 +255,9 @@ static void give_raw(struct tg_ollama_dec *d, struct tg_sink *sink, struct tg_st
 static int on_line(struct tg_ollama_dec *d, const struct tg_ndjson_line *line, struct tg_sink *sink)
 {
     int rc = line->text.n ? on_text(d, line->text, sink) : 0;
+    d->blank_bytes = line->text.n ? 0 : d->blank_bytes + line->raw.n;
+    if (d->blank_bytes > d->resp.max_pending_bytes)
+        return broken(d, sink, TG_E_UPSTREAM_TOO_LARGE, "the provider sends nothing but blanks");
     if (rc == 0)
         give_raw(d, sink, line->raw);
     if (rc == 0 && d->done) {
@@ -281,7 +287,9 @@ int tg_ollama_dec_bytes(void *state, struct tg_str in, struct tg_sink *sink)
     int rc = 0;
     if (d->over)
         return 0;
-    if (d->resp.stream) {
+    if (d->encoded) {
+        rc = broken(d, sink, TG_E_UPSTREAM_INVALID, "the provider's answer is compressed");
+    } else if (d->resp.stream) {
         rc = on_lines(d, in, sink);
     } else {
         rc = tg_buf_str_add(&d->body, in);

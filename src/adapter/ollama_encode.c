@@ -31,7 +31,7 @@ const uint8_t tg_ollama_fidelity[TG_FEATURE_COUNT] = {
     ROW(TOOLS, NATIVE),
     ROW(TOOL_TYPES, DROPPED),
     ROW(TOOL_STRICT, DROPPED),
-    ROW(TOOL_CHOICE, DROPPED),
+    ROW(TOOL_CHOICE, NATIVE),
     ROW(TOOL_REQUIRED, REFUSED),
     ROW(TOOL_NAMED, REFUSED),
     ROW(TOOL_CHOICE_RAW, REFUSED),
@@ -323,7 +323,10 @@ static int write_message(struct tg_arena *a, struct tg_jw *w, const struct tg_ch
 
 static void write_tools(struct tg_jw *w, const struct tg_chat_req *req)
 {
-    if (!req->n_tools || req->tool_choice.kind == TG_TOOL_CHOICE_NONE)
+    size_t functions = 0;
+    for (size_t i = 0; i < req->n_tools; i++)
+        functions += req->tools[i].is_function;
+    if (!functions || req->tool_choice.kind == TG_TOOL_CHOICE_NONE)
         return;
     tg_jw_key(w, TG_STR("tools"));
     tg_jw_arr(w);

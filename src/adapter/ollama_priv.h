@@ -19,6 +19,8 @@ struct tg_ollama_dec {
     struct tg_ndjson_dec lines; /* a single answer is one long line to it, or several */
     struct tg_buf body;         /* not a stream */
     struct tg_arena scratch;    /* of one line */
+    size_t blank_bytes;         /* of lines without an object, in a row */
+    bool encoded;               /* Content-Encoding that nobody undid */
     bool over, started, done, calls, content_seen;
     bool part_open;
     enum tg_part_kind part_kind;

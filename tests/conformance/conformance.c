@@ -46,6 +46,12 @@ static const struct format {
     {"ollama-chat", &tg_dialect_ollama_chat, &tg_adapter_ollama},
     {"ollama-generate", &tg_dialect_ollama_generate, &tg_adapter_ollama},
     {"ollama-embed", &tg_dialect_ollama_embed, &tg_adapter_ollama},
+    /* no client speaks these: their answers are decoded and rendered only */
+    {"bedrock-converse", NULL, &tg_adapter_bedrock},
+    {"bedrock-converse-stream", NULL, &tg_adapter_bedrock},
+    {"bedrock-invoke", NULL, &tg_adapter_bedrock_invoke},
+    {"bedrock-invoke-with-response-stream", NULL, &tg_adapter_bedrock_invoke},
+    {"vertex-rawpredict", NULL, &tg_adapter_vertex_claude},
 };
 
 static const struct tg_dialect *const clients[] = {
@@ -205,10 +211,11 @@ static void on_raw(struct tg_sink *s, struct tg_str raw, bool hide TG_UNUSED)
 static void feed(const struct kase *k, struct run *r, bool tap, unsigned cut)
 {
     const struct tg_adapter *ad = k->format->adapter;
+    const struct tg_dialect *d = k->format->dialect;
     struct tg_adapter_response resp = {.stream = k->stream,
                                        .tap = tap,
-                                       .format = k->format->dialect->format,
-                                       .task = k->format->dialect->task,
+                                       .format = d ? d->format : ad->api,
+                                       .task = d ? d->task : TG_TASK_CHAT,
                                        .max_pending_bytes = MAX_PENDING};
     struct tg_http_head head = {.status = k->status};
     void *state = tg_calloc(1, ad->state_bytes + 1);
@@ -447,11 +454,13 @@ static bool renders(struct kase *k, const struct tg_dialect *d)
 static void check_answer(struct kase *k, struct score *s)
 {
     static const unsigned cuts[] = {0, 1, 3, 17, 400};
+    const struct tg_dialect *d = k->format->dialect;
     bool good = true;
-    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++)
+    for (size_t i = 0; d && i < sizeof cuts / sizeof *cuts; i++)
         good = good && passes(k, cuts[i]);
-    note(&s->passed, good, k->name, "answer: not passed as it came");
-    if (k->format->dialect->task != TG_TASK_CHAT || !ended_well(k))
+    if (d)
+        note(&s->passed, good, k->name, "answer: not passed as it came");
+    if ((d && d->task != TG_TASK_CHAT) || !ended_well(k))
         return;
     for (size_t i = 0; i < N_CLIENTS; i++) {
         char what[80];
@@ -528,7 +537,7 @@ static void check(const char *dir, const char *name)
         s->cases++;
         if (!k.format)
             s->unknown++;
-        if (k.format && !k.synthesised && k.request.n && k.status < 300)
+        if (k.format && k.format->dialect && !k.synthesised && k.request.n && k.status < 300)
             check_request(&k, s);
         if (k.format && k.status < 300)
             check_answer(&k, s);

@@ -1,0 +1,133 @@
+/* Adapters' fidelity rows held against what their encoders do with a request that uses just that
+ * feature: dropped leaves nothing of it behind, refused fails naming a field, the rest is there. */
+#include "check.h"
+
+#include "adapter/adapter.h"
+#include "base/err.h"
+#include "feature_use.h"
+#include "json/json.h"
+
+static struct tg_arena arena;
+static struct feature_use u;
+static struct tg_chat_req req;
+static struct tg_adapter_request out;
+static struct tg_fail fail;
+
+static int setup(void **state)
+{
+    tg_arena_init(&arena, 64 * 1024, 64u << 20);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    tg_arena_fini(&arena);
+    return 0;
+}
+
+static int encode(const struct tg_adapter *ad)
+{
+    struct tg_adapter_target target = {.model = TG_STR("anthropic.claude-x")};
+    tg_fail_clear(&fail);
+    return ad->encode(&arena, &req, &target, &out, &fail);
+}
+
+/* What only an embedding or a count has, or what is not seen in the body by its nature. */
+static bool is_elsewhere(int f)
+{
+    return f == TG_FEATURE_DIMENSIONS || f == TG_FEATURE_BASE64 || f == TG_FEATURE_INPUT_TOKENS ||
+           f == TG_FEATURE_INPUT_TYPE || f == TG_FEATURE_COUNTING;
+}
+
+/* Their use needs something else in the request, which is what differs. */
+static bool leaves_traces(int f)
+{
+    return f == TG_FEATURE_IMAGE_DETAIL || f == TG_FEATURE_REASONING || f == TG_FEATURE_SIGNED ||
+           f == TG_FEATURE_ENCRYPTED || f == TG_FEATURE_TOOL_STRICT || f == TG_FEATURE_PARALLEL ||
+           f == TG_FEATURE_RESULT_ERROR || f == TG_FEATURE_THOUGHT || f == TG_FEATURE_SHOW;
+}
+
+static void hold(const struct tg_adapter *ad, int f)
+{
+    const char *name = tg_feature_name((enum tg_feature)f);
+    enum tg_fidelity fate = ad->fidelity[f];
+    assert_int_not_equal(fate, TG_FIDELITY_UNSET);
+    if (is_elsewhere(f))
+        return;
+    feature_use(&u, &req, TG_FEATURE_COUNT); /* nothing */
+    assert_int_equal(encode(ad), 0);
+    struct tg_str plain = out.body;
+    feature_use(&u, &req, (enum tg_feature)f);
+    int rc = encode(ad);
+    if (fate == TG_REFUSED) {
+        /* the caller refuses by the row; an encoder that sees more in a message than it can write
+         * refuses by itself */
+        assert_true(rc == 0 || rc == TG_E_UNSUPPORTED_PARAMETER);
+        return;
+    }
+    if (rc)
+        fail_msg("%s: %s: %s, but %s", ad->name, name, tg_fidelity_name(fate), fail.message);
+    if (fate == TG_DROPPED && !leaves_traces(f) && !tg_str_eq(out.body, plain))
+        fail_msg("%s: %s is dropped, but: %.*s", ad->name, name, TG_STR_ARG(out.body));
+    bool invisible = f == TG_FEATURE_SYSTEM || f == TG_FEATURE_DEVELOPER || f == TG_FEATURE_REFUSAL;
+    if (fate != TG_DROPPED && !invisible && tg_str_eq(out.body, plain))
+        fail_msg("%s: nothing of %s is in %.*s", ad->name, name, TG_STR_ARG(out.body));
+    struct tg_json_doc *doc;
+    assert_int_equal(tg_json_parse(&arena, out.body, NULL, &doc, NULL), 0);
+}
+
+static void hold_all(const struct tg_adapter *ad)
+{
+    for (int f = 0; f < TG_FEATURE_COUNT; f++)
+        hold(ad, f);
+}
+
+static void ollama(void **state)
+{
+    hold_all(&tg_adapter_ollama);
+}
+
+static void bedrock(void **state)
+{
+    hold_all(&tg_adapter_bedrock);
+}
+
+static struct tg_str header(const char *name)
+{
+    struct tg_http_head head = {.headers = out.headers, .n_headers = out.n_headers};
+    return tg_http_head_get(&head, tg_str_c(name));
+}
+
+static void bedrock_heads(void **state)
+{
+    struct tg_adapter_target target = {.model =
+                                           TG_STR("us.anthropic.claude-sonnet-4-5-20250929-v1:0")};
+    feature_use(&u, &req, TG_FEATURE_COUNT);
+    assert_int_equal(tg_adapter_bedrock.encode(&arena, &req, &target, &out, &fail), 0);
+    assert_str(out.path, "/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse");
+    assert_string_equal(out.aws_service, "bedrock");
+    assert_null(header("authorization").p);
+    req.stream = true;
+    target.credential = TG_STR("key");
+    assert_int_equal(tg_adapter_bedrock.encode(&arena, &req, &target, &out, &fail), 0);
+    assert_str(out.path, "/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse-stream");
+    assert_null(out.aws_service);
+    assert_str(header("authorization"), "Bearer key");
+    target.model = TG_STR("arn:aws:bedrock:eu:1:inference-profile/x");
+    assert_int_equal(tg_adapter_bedrock_invoke.encode(&arena, &req, &target, &out, &fail), 0);
+    assert_str(out.path, "/model/arn%3Aaws%3Abedrock%3Aeu%3A1%3Ainference-profile%2Fx/"
+                         "invoke-with-response-stream");
+    assert_contains(out.body, "\"anthropic_version\":\"bedrock-2023-05-31\"");
+    assert_lacks(out.body, "\"stream\"");
+    assert_lacks(out.body, "\"model\"");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(ollama, setup, teardown),
+        cmocka_unit_test_setup_teardown(bedrock, setup, teardown),
+        cmocka_unit_test_setup_teardown(bedrock_heads, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
