@@ -317,7 +317,6 @@ static int on_chunk(struct tg_openai_ctx *c, const struct members *m)
         on_extras(c, m);
     if (!tg_json_is_nil(m->usage) || m->x_groq)
         on_usage(c, m);
-    d->null_usage = d->resp.hide_usage && m->usage && tg_json_is_nil(m->usage) ? m->usage : NULL;
     return usage_only ? 1 : 0;
 }
 

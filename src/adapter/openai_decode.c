@@ -10,7 +10,6 @@
  * the caller always has a stream to pass on. */
 #include "adapter/openai_priv.h"
 #include "base/err.h"
-#include "json/splice.h"
 
 enum { SCRATCH_BYTES = 4000 };
 
@@ -149,28 +148,6 @@ static int last_lf(struct tg_openai_dec *d, struct tg_str in, struct tg_sink *si
     return emit_end(d, sink);
 }
 
-/* A block without its `"usage":null`: it has one in every chunk because the gateway asked for
- * usage. Left as it is where the data is not one piece of the block. */
-static void raw_without_usage(struct tg_openai_dec *d, struct tg_json_doc *doc,
-                              const struct tg_sse_event *ev, struct tg_sink *sink)
-{
-    const struct tg_json_change change = {TG_STR_INIT("usage"), {NULL, 0}};
-    struct tg_splice edit;
-    struct tg_buf b;
-    const char *begin = ev->data.p, *end = ev->data.p + ev->data.n;
-    bool inside = begin >= ev->raw.p && end <= ev->raw.p + ev->raw.n;
-    tg_buf_init(&b, ev->raw.n + 1);
-    if (inside && tg_json_edit_members(doc, tg_json_root(doc), &change, 1, &edit, 1) == 1) {
-        tg_buf_add(&b, ev->raw.p, (size_t)(begin - ev->raw.p));
-        if (tg_json_splice(ev->data, &edit, 1, &b) == 0)
-            tg_buf_add(&b, end, (size_t)(ev->raw.p + ev->raw.n - end));
-        else
-            tg_buf_clear(&b);
-    }
-    raw(d, sink, b.n && tg_buf_ok(&b) ? tg_buf_str(&b) : ev->raw, false);
-    tg_buf_fini(&b);
-}
-
 static int on_data(struct tg_openai_dec *d, const struct tg_sse_event *ev, struct tg_sink *sink)
 {
     struct tg_json_doc *doc;
@@ -181,10 +158,7 @@ static int on_data(struct tg_openai_dec *d, const struct tg_sse_event *ev, struc
     rc = tg_openai_on_json(d, doc, sink);
     if (rc < 0)
         return rc;
-    if (d->null_usage)
-        raw_without_usage(d, doc, ev, sink);
-    else
-        raw(d, sink, ev->raw, rc == 1 && d->resp.hide_usage);
+    raw(d, sink, ev->raw, rc == 1 && d->resp.hide_usage);
     /* Passed on, the stream's last words may yet be [DONE], which some servers send. */
     return d->responses.whole && !d->resp.tap ? emit_end(d, sink) : 0;
 }

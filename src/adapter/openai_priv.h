@@ -133,8 +133,6 @@ struct tg_openai_dec {
     uint32_t extras_seen; /* bits of members that were given as EXTRA */
     struct tg_usage usage;
     struct tg_responses_dec responses; /* format OPENAI_RESPONSES */
-    /* Tap: the `usage: null` of the last document, which the client did not ask for. */
-    const struct tg_json *null_usage;
 };
 
 /* tg_adapter's functions of the same names. */
