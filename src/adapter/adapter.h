@@ -5,8 +5,7 @@
  * Pass-through (tap). The raw units given to on_raw are, put together, the body's bytes, for every
  * way of cutting them; a unit comes after its events. Exceptions: a unit that holds an error is not
  * given (ERROR says it, and the caller renders it), nor is what follows the stream's own end; a
- * last `data: [DONE]` without its blank line gets one; a `"usage":null` that is there only because
- * the gateway asked for usage is cut out. A single answer comes as one unit just
+ * last `data: [DONE]` without its blank line gets one. A single answer comes as one unit just
  * before END. When a stream was asked for and the provider sent a single answer, the unit is made
  * anew, as one chunk and [DONE]: to a request for a stream the caller always passes on a stream.
  *
@@ -120,12 +119,12 @@ struct tg_adapter {
                      struct tg_fail *fail);
 };
 
-extern const struct tg_adapter tg_adapter_anthropic; /* Anthropic's Messages */
+extern const struct tg_adapter tg_adapter_anthropic;      /* Anthropic's Messages */
 extern const struct tg_adapter tg_adapter_bedrock;        /* Bedrock: Converse */
 extern const struct tg_adapter tg_adapter_bedrock_invoke; /* Bedrock: Claude by InvokeModel */
-extern const struct tg_adapter tg_adapter_ollama;    /* its native API */
-extern const struct tg_adapter tg_adapter_openai;    /* OpenAI and all that speak its API */
-extern const struct tg_adapter tg_adapter_azure;     /* OpenAI's API on Azure */
+extern const struct tg_adapter tg_adapter_ollama;         /* its native API */
+extern const struct tg_adapter tg_adapter_openai;         /* OpenAI and all that speak its API */
+extern const struct tg_adapter tg_adapter_azure;          /* OpenAI's API on Azure */
 extern const struct tg_adapter tg_adapter_azure_responses;
 extern const struct tg_adapter tg_adapter_openai_responses; /* the same, translating to Responses */
 
