@@ -222,6 +222,35 @@ static void a_silent_upstream_times_out(void **state TG_UNUSED)
     f = mine;
 }
 
+/* A model that thinks for long: the client's proxies hear from us before it does. A failure is an
+ * event then. */
+static void a_stream_is_kept_alive_before_its_first_word(void **state TG_UNUSED)
+{
+    struct flow *mine = f;
+    tg_clock_fake_start(1000000000, 1700000000000000);
+    f = flow_new("upstream: {timeouts: {first_byte: 40s}}\nretry: {max_attempts: 1}\n");
+    struct flow_client *c = flow_connect(f);
+    flow_post(c, CHAT,
+              "{\"model\":\"mock:wire=stall\",\"stream\":true,\"messages\":"
+              "[{\"role\":\"user\",\"content\":\"hi\"}]}");
+    flow_settle(f);
+    tg_clock_fake_advance_us(14900000);
+    flow_settle(f);
+    assert_int_equal(flow_got(c).n, 0);
+    tg_clock_fake_advance_us(200000);
+    flow_settle(f);
+    assert_contains(flow_got(c), "HTTP/1.1 200 OK");
+    assert_contains(flow_got(c), ": keep-alive\n\n");
+    tg_clock_fake_advance_us(26000000);
+    assert_true(flow_answer(c));
+    assert_contains(flow_body(c, &body), "upstream_timeout");
+    assert_lacks(flow_body(c, &body), "[DONE]");
+    flow_close(c);
+    flow_free(f);
+    tg_clock_fake_stop();
+    f = mine;
+}
+
 static void a_stopped_reader_holds_the_upstream_back(void **state TG_UNUSED)
 {
     struct flow_client *c = flow_connect(f);
@@ -302,6 +331,7 @@ int main(void)
         T(a_broken_stream_never_says_done),
         T(a_client_that_leaves_cancels_the_attempt),
         T(a_silent_upstream_times_out),
+        T(a_stream_is_kept_alive_before_its_first_word),
         T(a_stopped_reader_holds_the_upstream_back),
         T(answers_in_order_when_requests_are_pipelined),
         T(shutting_down_ends_streams_with_an_error),
