@@ -175,8 +175,7 @@ static const struct tg_cli_option options[] = {
     {"--host", "ADDRESS", "address to listen on, 127.0.0.1", set_host},
     {"--port", "N", "port to listen on; 0 (the default) lets the system choose", set_port},
     {"--script", "SCRIPT",
-     "what plain model names get, for example mock:tokens=20,delay=50, or a file of steps (may be "
-     "given once each)",
+     "what plain names get: mock:tokens=20,delay=50, or a file of steps, or one of each",
      set_script},
     {"--record", "FILE", "write every request to this file, one line of JSON each", set_record},
     {"--tls-cert", "FILE", "serve TLS with this certificate chain (PEM)", set_cert},

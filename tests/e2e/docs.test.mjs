@@ -62,7 +62,7 @@ export function blocksOf(text) {
 
 /** What varies from run to run, made equal. */
 function mask(text) {
-  return text.replace(/\b(req_|chatcmpl-|cmpl-)[A-Za-z0-9]+/g, '$1ID')
+  return text.replace(/\b(req_|chatcmpl-|cmpl-|llm-)[A-Za-z0-9]+/g, '$1ID')
     .replace(/\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4}/g, 'DAY')
     .replace(/\d+(\.\d+)?/g, 'N');
 }
