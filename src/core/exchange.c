@@ -117,6 +117,17 @@ static bool is_accepted(const struct tg_dialect *d, const struct tg_http_head *h
     return tg_str_ieq(media, TG_STR("application/json")) || tg_str_ends(media, TG_STR("+json"));
 }
 
+int tg_exchange_check_media(const struct tg_dialect *d, const struct tg_http_head *head,
+                            struct tg_fail *fail)
+{
+    struct tg_str encoding = tg_http_head_get(head, TG_STR("content-encoding"));
+    if (is_accepted(d, head) && (!encoding.n || tg_str_ieq(encoding, TG_STR("identity"))))
+        return 0;
+    return tg_fail_set(fail, TG_E_MEDIA_TYPE,
+                       "send the body as JSON with Content-Type: application/json and without "
+                       "Content-Encoding");
+}
+
 /* Dialects may share a path: the first that takes the body has it. */
 static const struct tg_dialect *choose_dialect(struct tg_exchange *x)
 {
@@ -135,14 +146,8 @@ static const struct tg_dialect *choose_dialect(struct tg_exchange *x)
 
 static enum step_result step_parse(struct tg_exchange *x)
 {
-    struct tg_str encoding = tg_http_head_get(x->req->head, TG_STR("content-encoding"));
-    if (!is_accepted(x->dialect, x->req->head) ||
-        (encoding.n && !tg_str_ieq(encoding, TG_STR("identity")))) {
-        (void)tg_fail_set(tg_exchange_fail(x), TG_E_MEDIA_TYPE,
-                          "send the body as JSON with Content-Type: application/json and without "
-                          "Content-Encoding"); /* failed with below */
+    if (tg_exchange_check_media(x->dialect, x->req->head, tg_exchange_fail(x)) < 0)
         return fail_with(x, TG_E_MEDIA_TYPE);
-    }
     const struct tg_dialect *d = choose_dialect(x);
     if (d)
         x->dialect = d; /* else the path's first says what is wrong */

@@ -52,5 +52,8 @@ struct tg_task *tg_exchange_start_inner(struct tg_runtime *rt, struct tg_http_re
 /* The request id to use for a head: the client's x-request-id when it is acceptable
  * ([A-Za-z0-9._-]{1,128}), else a new one; in the arena. */
 struct tg_str tg_exchange_request_id(struct tg_arena *a, const struct tg_http_head *head);
+/* Whether the dialect takes what Content-Type and Content-Encoding say. TG_E_MEDIA_TYPE. */
+int tg_exchange_check_media(const struct tg_dialect *d, const struct tg_http_head *head,
+                            struct tg_fail *fail) TG_WARN_UNUSED;
 
 #endif

@@ -336,7 +336,8 @@ static void open_request(struct fanout *f)
 {
     struct tg_fail *fail = &f->rt->scratch_fail;
     tg_fail_clear(fail);
-    if (tg_fanout_open(&f->req->arena, tg_buf_str(&f->req->body), &f->call, fail) < 0)
+    if (tg_exchange_check_media(f->chat, f->req->head, fail) < 0 ||
+        tg_fanout_open(&f->req->arena, tg_buf_str(&f->req->body), &f->call, fail) < 0)
         send_fail(f, fail);
     else
         start_models(f);

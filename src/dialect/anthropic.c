@@ -248,10 +248,12 @@ static void render_fail(const struct tg_fail *fail, struct tg_str request_id, bo
 }
 
 static const struct tg_endpoint endpoints[] = {
-    {TG_HTTP_POST, "/v1/messages", "Anthropic messages"},
+    {TG_HTTP_POST, "/v1/messages", "Anthropic messages", "MessagesRequest", "Message",
+     "MessageEvent", "AnthropicError"},
 };
 static const struct tg_endpoint count_endpoints[] = {
-    {TG_HTTP_POST, "/v1/messages/count_tokens", "Anthropic token counts"},
+    {TG_HTTP_POST, "/v1/messages/count_tokens", "Anthropic token counts", "MessagesCountRequest",
+     "MessagesCount", NULL, "AnthropicError"},
 };
 
 const struct tg_dialect tg_dialect_anthropic = {

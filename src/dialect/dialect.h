@@ -27,6 +27,10 @@ struct tg_endpoint {
      * "everything between": "/v1beta/models/{model}:generateContent". */
     const char *path;
     const char *summary; /* one line, for the generated API description */
+    /* For the same: names of schemas (src/admin/openapi_schemas.json) of the request, the single
+     * answer, what a stream is made of, and errors; NULL: there is none, or it is not JSON. */
+    const char *takes, *gives, *streams, *fails;
+    const char *query; /* parameters of the query by name, a space between two; NULL: none */
 };
 
 /* A request opened by its dialect. Lives in the exchange's arena; `body` is borrowed from the

@@ -164,10 +164,14 @@ static int finish_embed(void *state, const struct tg_render_info *info,
 }
 
 static const struct tg_endpoint endpoints[] = {
-    {TG_HTTP_POST, "/v1beta/models/{model}:embedContent", "Gemini embedding of one content"},
-    {TG_HTTP_POST, "/v1beta/models/{model}:batchEmbedContents", "Gemini embeddings"},
-    {TG_HTTP_POST, "/v1/models/{model}:embedContent", "Gemini embedding of one content"},
-    {TG_HTTP_POST, "/v1/models/{model}:batchEmbedContents", "Gemini embeddings"},
+    {TG_HTTP_POST, "/v1beta/models/{model}:embedContent", "Gemini embedding of one content",
+     "GeminiEmbedRequest", "GeminiEmbedding", NULL, "GeminiError"},
+    {TG_HTTP_POST, "/v1beta/models/{model}:batchEmbedContents", "Gemini embeddings",
+     "GeminiBatchEmbedRequest", "GeminiEmbeddings", NULL, "GeminiError"},
+    {TG_HTTP_POST, "/v1/models/{model}:embedContent", "Gemini embedding of one content",
+     "GeminiEmbedRequest", "GeminiEmbedding", NULL, "GeminiError"},
+    {TG_HTTP_POST, "/v1/models/{model}:batchEmbedContents", "Gemini embeddings",
+     "GeminiBatchEmbedRequest", "GeminiEmbeddings", NULL, "GeminiError"},
 };
 
 const struct tg_dialect tg_dialect_gemini_embed = {

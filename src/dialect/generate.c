@@ -238,7 +238,8 @@ static int finish(void *state, const struct tg_render_info *info, const struct t
 }
 
 static const struct tg_endpoint endpoints[] = {
-    {TG_HTTP_POST, "/v1/generate", "Prompt in, text out"},
+    {TG_HTTP_POST, "/v1/generate", "Prompt in, text out", "GenerateRequest", "Generated",
+     "GenerateEvent", "OpenAIError"},
 };
 
 const struct tg_dialect tg_dialect_generate = {

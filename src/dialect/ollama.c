@@ -120,10 +120,12 @@ static int parse_generate(struct tg_arena *a, const struct tg_call *call, struct
 }
 
 static const struct tg_endpoint chat_endpoints[] = {
-    {TG_HTTP_POST, "/api/chat", "Ollama chat (a body with `messages`)"},
+    {TG_HTTP_POST, "/api/chat", "Ollama chat (a body with `messages`)", "OllamaChatRequest",
+     "OllamaChat", "OllamaChat", "OllamaError"},
 };
 static const struct tg_endpoint generate_endpoints[] = {
-    {TG_HTTP_POST, "/api/generate", "Ollama generate"},
+    {TG_HTTP_POST, "/api/generate", "Ollama generate", "OllamaGenerateRequest", "OllamaGenerate",
+     "OllamaGenerate", "OllamaError"},
 };
 
 const struct tg_dialect tg_dialect_ollama_chat = {

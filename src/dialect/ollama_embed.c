@@ -90,8 +90,10 @@ static int finish(void *state, const struct tg_render_info *info, const struct t
 }
 
 static const struct tg_endpoint endpoints[] = {
-    {TG_HTTP_POST, "/api/embed", "Ollama embeddings"},
-    {TG_HTTP_POST, "/api/embeddings", "Ollama embeddings, the older form"},
+    {TG_HTTP_POST, "/api/embed", "Ollama embeddings", "OllamaEmbedRequest", "OllamaEmbed", NULL,
+     "OllamaError"},
+    {TG_HTTP_POST, "/api/embeddings", "Ollama embeddings, the older form",
+     "OllamaEmbeddingsRequest", "OllamaEmbedding", NULL, "OllamaError"},
 };
 
 const struct tg_dialect tg_dialect_ollama_embed = {

@@ -145,7 +145,8 @@ static int parse_chat(struct tg_arena *a, const struct tg_call *call, struct tg_
 }
 
 static const struct tg_endpoint endpoints[] = {
-    {TG_HTTP_POST, "/v1/chat/completions", "OpenAI chat completions"},
+    {TG_HTTP_POST, "/v1/chat/completions", "OpenAI chat completions", "ChatRequest",
+     "ChatCompletion", "ChatChunk", "OpenAIError"},
 };
 
 const struct tg_dialect tg_dialect_openai_chat = {

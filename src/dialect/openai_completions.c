@@ -283,7 +283,8 @@ static int finish(void *state, const struct tg_render_info *info, const struct t
 }
 
 static const struct tg_endpoint endpoints[] = {
-    {TG_HTTP_POST, "/v1/completions", "OpenAI completions of a raw prompt"},
+    {TG_HTTP_POST, "/v1/completions", "OpenAI completions of a raw prompt", "CompletionRequest",
+     "Completion", "CompletionChunk", "OpenAIError"},
 };
 
 const struct tg_dialect tg_dialect_openai_completions = {

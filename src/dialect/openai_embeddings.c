@@ -88,7 +88,8 @@ static int finish(void *state, const struct tg_render_info *info, const struct t
 }
 
 static const struct tg_endpoint endpoints[] = {
-    {TG_HTTP_POST, "/v1/embeddings", "OpenAI embeddings"},
+    {TG_HTTP_POST, "/v1/embeddings", "OpenAI embeddings", "EmbeddingsRequest", "Embeddings", NULL,
+     "OpenAIError"},
 };
 
 const struct tg_dialect tg_dialect_openai_embeddings = {

@@ -150,14 +150,20 @@ static int splice(struct tg_arena *a, const struct tg_call *call, struct tg_str 
 }
 
 static const struct tg_endpoint image_endpoints[] = {
-    {TG_HTTP_POST, "/v1/images/generations", "OpenAI images from a text"},
-    {TG_HTTP_POST, "/v1/images/edits", "OpenAI edits of images"},
-    {TG_HTTP_POST, "/v1/images/variations", "OpenAI variations of an image"},
+    {TG_HTTP_POST, "/v1/images/generations", "OpenAI images from a text", "ImageRequest", "Images",
+     "ImageEvent", "OpenAIError"},
+    {TG_HTTP_POST, "/v1/images/edits", "OpenAI edits of images", "ImageEditRequest", "Images",
+     "ImageEvent", "OpenAIError"},
+    {TG_HTTP_POST, "/v1/images/variations", "OpenAI variations of an image",
+     "ImageVariationRequest", "Images", NULL, "OpenAIError"},
 };
 static const struct tg_endpoint audio_endpoints[] = {
-    {TG_HTTP_POST, "/v1/audio/speech", "OpenAI speech from a text"},
-    {TG_HTTP_POST, "/v1/audio/transcriptions", "OpenAI transcriptions of speech"},
-    {TG_HTTP_POST, "/v1/audio/translations", "OpenAI translations of speech to English"},
+    {TG_HTTP_POST, "/v1/audio/speech", "OpenAI speech from a text", "SpeechRequest", NULL,
+     "AudioEvent", "OpenAIError"},
+    {TG_HTTP_POST, "/v1/audio/transcriptions", "OpenAI transcriptions of speech",
+     "TranscriptionRequest", "Transcription", "AudioEvent", "OpenAIError"},
+    {TG_HTTP_POST, "/v1/audio/translations", "OpenAI translations of speech to English",
+     "TranslationRequest", "Transcription", NULL, "OpenAIError"},
 };
 
 const struct tg_dialect tg_dialect_openai_images = {

@@ -70,7 +70,8 @@ static int finish(void *state, const struct tg_render_info *info, const struct t
 }
 
 static const struct tg_endpoint endpoints[] = {
-    {TG_HTTP_POST, "/v1/moderations", "OpenAI moderations"},
+    {TG_HTTP_POST, "/v1/moderations", "OpenAI moderations", "ModerationRequest", "Moderation", NULL,
+     "OpenAIError"},
 };
 
 const struct tg_dialect tg_dialect_openai_moderations = {

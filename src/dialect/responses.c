@@ -302,10 +302,12 @@ static int count_finish(void *state, const struct tg_render_info *info,
 }
 
 static const struct tg_endpoint endpoints[] = {
-    {TG_HTTP_POST, "/v1/responses", "OpenAI responses"},
+    {TG_HTTP_POST, "/v1/responses", "OpenAI responses", "ResponsesRequest", "Response",
+     "ResponseEvent", "OpenAIError"},
 };
 static const struct tg_endpoint count_endpoints[] = {
-    {TG_HTTP_POST, "/v1/responses/input_tokens", "OpenAI responses: how many tokens a request has"},
+    {TG_HTTP_POST, "/v1/responses/input_tokens", "OpenAI responses: how many tokens a request has",
+     "ResponsesCountRequest", "ResponsesCount", NULL, "OpenAIError"},
 };
 
 const struct tg_dialect tg_dialect_responses = {

@@ -159,7 +159,8 @@ static int finish(void *state, const struct tg_render_info *info, const struct t
 }
 
 static const struct tg_endpoint endpoints[] = {
-    {TG_HTTP_POST, "/api/chat", "One message in, one answer out"},
+    {TG_HTTP_POST, "/api/chat", "One message in, one answer out", "SimpleChatRequest",
+     "SimpleChatReply", NULL, "OpenAIError"},
 };
 
 const struct tg_dialect tg_dialect_simple_chat = {

@@ -12,11 +12,11 @@
 #include "server/engine_models.h"
 #include "server/page.h"
 #include "server/response_pages.h"
+#include "server/routes_priv.h"
 #include "server/worker.h"
 #include "wire/url.h"
 
 #define MAX_ENGINES 32
-#define FANOUT_PATH "/v1/llm/chat"
 
 /* ---- what pages are made from ---- */
 
@@ -143,30 +143,49 @@ static void page_metrics(struct tg_page *p)
         tg_page_fail_with(p, TG_E_NOMEM, "out of memory");
 }
 
-enum { GET = 1, POST = 2, DELETE = 4 };
+static void page_openapi(struct tg_page *p)
+{
+    if (tg_server_openapi(p->worker->rt->registry, &p->req->arena, &p->body) < 0)
+        tg_page_fail_with(p, TG_E_NOMEM, "out of memory");
+}
 
-static const struct route {
-    struct tg_str path;
-    bool prefix;
-    void (*make)(struct tg_page *p);
-    struct tg_str suffix; /* with prefix */
-    unsigned methods;     /* GET when 0 */
-} pages[] = {
-    {TG_STR_INIT("/v1/models/"), true, page_model_command, TG_STR_INIT("/load"), POST},
-    {TG_STR_INIT("/v1/models/"), true, page_model_command, TG_STR_INIT("/unload"), POST},
-    {TG_STR_INIT("/v1/responses"), false, tg_page_response_upgrade},
-    {TG_STR_INIT("/v1/responses/"), true, tg_page_response_cancel, TG_STR_INIT("/cancel"), POST},
-    {TG_STR_INIT("/v1/responses/"), true, tg_page_response_items, TG_STR_INIT("/input_items")},
-    {TG_STR_INIT("/v1/responses/"), true, tg_page_response, TG_STR_INIT(""), GET | DELETE},
-    {TG_STR_INIT("/v1/models"), false, page_models},
-    {TG_STR_INIT("/v1/models/"), true, page_model},
-    {TG_STR_INIT("/health"), false, page_liveness},
-    {TG_STR_INIT("/v1/health"), false, page_health},
-    {TG_STR_INIT("/metrics"), false, page_metrics},
-    {TG_STR_INIT("/v1/metrics"), false, page_metrics},
+#define GET    TG_ROUTE_GET
+#define POST   TG_ROUTE_POST
+#define DELETE TG_ROUTE_DELETE
+
+static const struct tg_page_route pages[] = {
+    {TG_STR_INIT("/v1/models/"), true, page_model_command, TG_STR_INIT("/load"), POST,
+     .post = {"Loads a local model", "ModelCommand", .statuses = "202"}},
+    {TG_STR_INIT("/v1/models/"), true, page_model_command, TG_STR_INIT("/unload"), POST,
+     .post = {"Frees a local model's memory", "ModelCommand", .statuses = "202"}},
+    {TG_STR_INIT("/v1/responses"), false, tg_page_response_upgrade,
+     .get = {"Refused: there is no WebSocket here", .statuses = ""}},
+    {TG_STR_INIT("/v1/responses/"), true, tg_page_response_cancel, TG_STR_INIT("/cancel"), POST,
+     .post = {"Refused: no response is made in the background", .statuses = ""}},
+    {TG_STR_INIT("/v1/responses/"), true, tg_page_response_items, TG_STR_INIT("/input_items"),
+     .get = {"The input of a kept response", "ResponseItems", .query = "order limit after"}},
+    {TG_STR_INIT("/v1/responses/"), true, tg_page_response, TG_STR_INIT(""), GET | DELETE,
+     .get = {"A kept response", "Response"},
+     .delete_ = {"Forgets a kept response", "ResponseDeleted"}},
+    {TG_STR_INIT("/v1/models"), false, page_models, .get = {"The models", "ModelList"}},
+    {TG_STR_INIT("/v1/models/"), true, page_model, .get = {"One model", "Model"}},
+    {TG_STR_INIT("/health"), false, page_liveness, .get = {"Liveness", "Liveness"}},
+    {TG_STR_INIT("/v1/health"), false, page_health,
+     .get = {"Readiness and detail", "Health", .statuses = "200 503"}},
+    {TG_STR_INIT("/metrics"), false, page_metrics,
+     .get = {"Metrics for Prometheus", .type = "text/plain"}},
+    {TG_STR_INIT("/v1/metrics"), false, page_metrics,
+     .get = {"Metrics for Prometheus", .type = "text/plain"}},
+    {TG_STR_INIT("/openapi.json"), false, page_openapi, .get = {"This document", "OpenAPI"}},
 };
 
-static bool matches(const struct route *r, struct tg_str path)
+const struct tg_page_route *tg_router_pages(size_t *out_n)
+{
+    *out_n = TG_ARRAY_LEN(pages);
+    return pages;
+}
+
+static bool matches(const struct tg_page_route *r, struct tg_str path)
 {
     if (!r->prefix)
         return tg_str_eq(path, r->path);
@@ -174,7 +193,7 @@ static bool matches(const struct route *r, struct tg_str path)
            tg_str_ends(path, r->suffix);
 }
 
-static const struct route *find_page(struct tg_str path)
+static const struct tg_page_route *find_page(struct tg_str path)
 {
     for (size_t i = 0; i < TG_ARRAY_LEN(pages); i++) {
         if (matches(&pages[i], path))
@@ -183,12 +202,12 @@ static const struct route *find_page(struct tg_str path)
     return NULL;
 }
 
-static unsigned methods_of(const struct route *r)
+static unsigned methods_of(const struct tg_page_route *r)
 {
     return r->methods ? r->methods : GET;
 }
 
-static bool takes(const struct route *r, enum tg_http_method m)
+static bool takes(const struct tg_page_route *r, enum tg_http_method m)
 {
     unsigned bit = m == TG_HTTP_POST                       ? POST
                    : m == TG_HTTP_DELETE                   ? DELETE
@@ -216,7 +235,7 @@ static bool is_never_taken(enum tg_http_method m)
     return m == TG_HTTP_CONNECT || m == TG_HTTP_TRACE;
 }
 
-static const char *allowed_methods(const struct route *r, const struct tg_dialect *d)
+static const char *allowed_methods(const struct tg_page_route *r, const struct tg_dialect *d)
 {
     if (!r && !d)
         return "GET, HEAD, POST";
@@ -225,14 +244,15 @@ static const char *allowed_methods(const struct route *r, const struct tg_dialec
     return methods_of(r) & DELETE ? "GET, HEAD, DELETE" : "GET, HEAD";
 }
 
-static void answer_page(struct tg_page *p, const struct route *r, const struct tg_dialect *d)
+static void answer_page(struct tg_page *p, const struct tg_page_route *r,
+                        const struct tg_dialect *d)
 {
     enum tg_http_method m = p->req->head->method;
     if (p->cors_origin.n && tg_cors_is_preflight(p->req->head)) {
         send_preflight(p);
         return;
     }
-    bool fanout = tg_str_eq(p->path, TG_STR(FANOUT_PATH));
+    bool fanout = tg_str_eq(p->path, TG_STR(TG_FANOUT_PATH));
     if (r && takes(r, m)) {
         r->make(p);
     } else if (r || d || fanout || is_never_taken(m)) {
@@ -263,7 +283,7 @@ static void on_request(void *ctx, struct tg_http_conn *c, struct tg_http_req *re
         tg_exchange_start_http(w->rt, c, req, index, origin);
         return;
     }
-    if (tg_str_eq(path, TG_STR(FANOUT_PATH)) && req->head->method == TG_HTTP_POST) {
+    if (tg_str_eq(path, TG_STR(TG_FANOUT_PATH)) && req->head->method == TG_HTTP_POST) {
         tg_fanout_start_http(w->rt, c, req, &tg_dialect_openai_chat, origin);
         return;
     }
