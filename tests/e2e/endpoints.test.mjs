@@ -99,10 +99,16 @@ describe('endpoints', () => {
       assert.deepEqual(upstream.requests.at(-1).json.messages, [{ role: 'system', content: 'Be brief.' }, { role: 'user', content: 'Hello' }]);
     });
 
-    it('says that the other protocol of this path is another', async () => {
-      const res = await post('/api/chat', { model: 'gpt-4', messages: [{ role: 'user', content: 'x' }] });
-      assert.equal(res.status, 400);
-      assert.match(res.error.message, /message/);
+    it("with messages it is Ollama's chat: lines, or one object", async () => {
+      const body = { model: 'gpt-4', messages: [{ role: 'user', content: 'x' }] };
+      const whole = await post('/api/chat', { ...body, stream: false });
+      assert.equal(whole.status, 200);
+      assert.equal(whole.json.message.role, 'assistant');
+      assert.ok(whole.json.message.content);
+      assert.equal(whole.json.done, true);
+      const lines = (await post('/api/chat', body)).text.trim().split('\n').map((line) => JSON.parse(line));
+      assert.equal(lines.map((line) => line.message.content).join(''), whole.json.message.content);
+      assert.deepEqual(lines.map((line) => line.done), lines.map((_, i) => i === lines.length - 1));
     });
   });
 
