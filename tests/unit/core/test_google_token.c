@@ -228,7 +228,7 @@ static struct tg_str decoded(struct tg_str part, struct tg_buf *out)
 static void check_assertion(struct rig *r, struct tg_str jwt)
 {
     struct tg_buf b;
-    struct tg_str rest = jwt, head, claims;
+    struct tg_str rest = jwt, head, claims = {0};
     char want[64];
     tg_buf_init(&b, 8192);
     assert_true(tg_str_split(&rest, '.', &head) && tg_str_split(&rest, '.', &claims));
