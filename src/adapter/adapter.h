@@ -122,6 +122,7 @@ struct tg_adapter {
 extern const struct tg_adapter tg_adapter_anthropic;      /* Anthropic's Messages */
 extern const struct tg_adapter tg_adapter_bedrock;        /* Bedrock: Converse */
 extern const struct tg_adapter tg_adapter_bedrock_invoke; /* Bedrock: Claude by InvokeModel */
+extern const struct tg_adapter tg_adapter_cohere;         /* its v2 API */
 extern const struct tg_adapter tg_adapter_ollama;         /* its native API */
 extern const struct tg_adapter tg_adapter_openai;         /* OpenAI and all that speak its API */
 extern const struct tg_adapter tg_adapter_azure;          /* OpenAI's API on Azure */

@@ -37,6 +37,13 @@ void tg_ollama_fini(void *state)
 
 /* ---- tool calls ---- */
 
+/* JSON text on one line: a line end in it can only stand between its tokens. */
+static void write_on_one_line(struct tg_str json, struct tg_buf *out)
+{
+    for (size_t i = 0; i < json.n; i++)
+        tg_buf_char(out, json.p[i] == '\n' || json.p[i] == '\r' ? ' ' : json.p[i]);
+}
+
 /* Arguments must be an object here. A model that wrote something else is quoted. */
 static void write_arguments(struct tg_arena *a, struct tg_str text, struct tg_buf *out)
 {
@@ -45,7 +52,7 @@ static void write_arguments(struct tg_arena *a, struct tg_str text, struct tg_bu
     if (!s.n) {
         tg_buf_lit(out, "{}");
     } else if (tg_json_parse(a, s, NULL, &doc, NULL) == 0 && tg_json_is_obj(tg_json_root(doc))) {
-        tg_buf_str_add(out, s);
+        write_on_one_line(s, out);
     } else {
         tg_buf_lit(out, "{\"_arguments\":");
         tg_buf_json_str(out, text);

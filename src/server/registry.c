@@ -44,6 +44,8 @@ static const struct tg_adapter *const vertex[] = {&tg_adapter_vertex, &tg_adapte
 static const struct tg_adapter *const bedrock[] = {&tg_adapter_bedrock, &tg_adapter_bedrock_invoke,
                                                    NULL};
 
+static const struct tg_adapter *const cohere[] = {&tg_adapter_cohere, NULL};
+
 void tg_server_install_backends(struct tg_runtime *rt)
 {
     static const struct {
@@ -57,6 +59,7 @@ void tg_server_install_backends(struct tg_runtime *rt)
         {TG_BACKEND_HUGGINGFACE, &tg_backend_http_ops, openai},
         {TG_BACKEND_ANTHROPIC, &tg_backend_http_ops, anthropic},
         {TG_BACKEND_BEDROCK, &tg_backend_http_ops, bedrock},
+        {TG_BACKEND_COHERE, &tg_backend_http_ops, cohere},
         {TG_BACKEND_OLLAMA, &tg_backend_http_ops, ollama},
         {TG_BACKEND_GEMINI, &tg_backend_http_ops, gemini},
         {TG_BACKEND_VERTEX, &tg_backend_http_ops, vertex},

@@ -51,6 +51,7 @@ static const struct format {
     {"bedrock-converse-stream", NULL, &tg_adapter_bedrock},
     {"bedrock-invoke", NULL, &tg_adapter_bedrock_invoke},
     {"bedrock-invoke-with-response-stream", NULL, &tg_adapter_bedrock_invoke},
+    {"cohere-v2-chat", NULL, &tg_adapter_cohere},
     {"vertex-rawpredict", NULL, &tg_adapter_vertex_claude},
 };
 

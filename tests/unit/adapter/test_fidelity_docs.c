@@ -19,7 +19,8 @@ static const struct {
 } columns[] = {
     {"openai (chat)", &tg_adapter_openai}, {"openai (responses)", &tg_adapter_openai_responses},
     {"anthropic", &tg_adapter_anthropic},  {"gemini, vertex", &tg_adapter_gemini},
-    {"bedrock", &tg_adapter_bedrock},      {"ollama", &tg_adapter_ollama},
+    {"bedrock", &tg_adapter_bedrock},      {"cohere", &tg_adapter_cohere},
+    {"ollama", &tg_adapter_ollama},
 };
 
 static void write_table(struct tg_buf *b)
