@@ -117,15 +117,23 @@ static bool is_accepted(const struct tg_dialect *d, const struct tg_http_head *h
     return tg_str_ieq(media, TG_STR("application/json")) || tg_str_ends(media, TG_STR("+json"));
 }
 
-int tg_exchange_check_media(const struct tg_dialect *d, const struct tg_http_head *head,
-                            struct tg_fail *fail)
+static bool takes_media(const struct tg_dialect *d, const struct tg_http_head *head)
 {
     struct tg_str encoding = tg_http_head_get(head, TG_STR("content-encoding"));
-    if (is_accepted(d, head) && (!encoding.n || tg_str_ieq(encoding, TG_STR("identity"))))
-        return 0;
+    return is_accepted(d, head) && (!encoding.n || tg_str_ieq(encoding, TG_STR("identity")));
+}
+
+static int refuse_media(struct tg_fail *fail)
+{
     return tg_fail_set(fail, TG_E_MEDIA_TYPE,
                        "send the body as JSON with Content-Type: application/json and without "
                        "Content-Encoding");
+}
+
+int tg_exchange_check_media(const struct tg_dialect *d, const struct tg_http_head *head,
+                            struct tg_fail *fail)
+{
+    return takes_media(d, head) ? 0 : refuse_media(fail);
 }
 
 /* Dialects may share a path: the first that takes the body has it. */
@@ -146,8 +154,11 @@ static const struct tg_dialect *choose_dialect(struct tg_exchange *x)
 
 static enum step_result step_parse(struct tg_exchange *x)
 {
-    if (tg_exchange_check_media(x->dialect, x->req->head, tg_exchange_fail(x)) < 0)
+    /* Only a failed request has a failure in its arena: it takes more than all the rest. */
+    if (!takes_media(x->dialect, x->req->head)) {
+        (void)refuse_media(tg_exchange_fail(x)); /* failed with below */
         return fail_with(x, TG_E_MEDIA_TYPE);
+    }
     const struct tg_dialect *d = choose_dialect(x);
     if (d)
         x->dialect = d; /* else the path's first says what is wrong */
