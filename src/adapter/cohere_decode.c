@@ -312,6 +312,8 @@ static int end_items(struct tg_cohere_dec *d, struct tg_json_doc *doc, struct tg
                                      .text = tg_json_raw(doc, value)});
     }
     usage(sink, tg_json_get(root, TG_STR("meta")));
+    if (d->resp.tap && sink->on_raw)
+        sink->on_raw(sink, tg_buf_str(&d->body), false);
     d->over = true;
     emit(sink, (struct tg_event){.kind = TG_EV_END});
     return 0;
