@@ -239,8 +239,8 @@ static void check_assertion(struct rig *r, struct tg_str jwt)
            "\"https://www.googleapis.com/auth/cloud-platform\",\"aud\":\"http://127.0.0.1:");
     snprintf(want, sizeof want, ":%u/token\",\"iat\":", r->server.port);
     assert_true(tg_str_find(c, tg_str_c(want)) > 0);
-    long long iat = strtoll(strstr(c.p, "\"iat\":") + 6, NULL, 10);
-    long long exp = strtoll(strstr(c.p, "\"exp\":") + 6, NULL, 10);
+    long long iat = strtoll(c.p + tg_str_find(c, TG_STR("\"iat\":")) + 6, NULL, 10);
+    long long exp = strtoll(c.p + tg_str_find(c, TG_STR("\"exp\":")) + 6, NULL, 10);
     assert_int_equal(exp - iat, 3600);
     assert_in_range(iat, tg_clock_wall_us() / 1000000 - 30, tg_clock_wall_us() / 1000000 + 1);
     struct tg_str signature = decoded(rest, &b), text = tg_str_first(jwt, jwt.n - rest.n - 1);

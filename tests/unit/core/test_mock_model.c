@@ -264,7 +264,7 @@ static void max_tokens_cuts(void **state TG_UNUSED)
     assert_str(tg_buf_str(&line), "<0d0d0>0<1d1d1>1<2d2>2u[9,3,2]f[length]e");
     assert_str(tg_buf_str(&texts[2]), "012345678");
     play(&cfg, &a, 8);
-    assert_non_null(strstr(line.p, "f[tool_calls]"));
+    assert_contains(tg_buf_str(&line), "f[tool_calls]");
     play(&cfg, &a, 0);
     assert_str(tg_buf_str(&line), "<0>0u[9,0,0]f[length]e");
 }
