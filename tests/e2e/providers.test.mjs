@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash, createHmac } from 'node:crypto';
 import { describe, it } from 'node:test';
 import zlib from 'node:zlib';
+import { CohereClientV2 } from 'cohere-ai';
 import OpenAI from 'openai';
 import { Gateway } from './support/process.mjs';
 import { Upstream, beginEvents, sendJson } from './support/upstream.mjs';
@@ -143,6 +144,11 @@ describe('Cohere', () => {
     assert.deepEqual(e.data.map((d) => [...d.embedding]), [[0, 0.5], [1, 0.5]]);
     const ranked = await client(gateway).post('/rerank', { body: { model: 'm', query: 'q', documents: ['a', 'b'] } });
     assert.deepEqual(ranked.results.map((x) => x.index), [1, 0]);
+    // Cohere's own client, whose path for rankings is its own.
+    const own = new CohereClientV2({ token: 'none', environment: gateway.url });
+    const mine = await own.rerank({ model: 'm', query: 'q', documents: ['a', 'b'] });
+    assert.deepEqual(mine.results.map((x) => [x.index, x.relevanceScore]), [[1, 0.9], [0, 0.1]]);
+    await assert.rejects(own.rerank({ model: 'none', query: 'q', documents: ['a'] }), (error) => error.statusCode === 404);
     await gateway.stop();
     await upstream.stop();
   });
