@@ -318,9 +318,10 @@ static void one_block(struct tg_bedrock_dec *d, struct tg_json_doc *doc, const s
     close_part(d, sink);
     say(d, sink, TG_PART_TEXT, TG_DELTA_TEXT, TG_OPAQUE_NONE, tg_json_get_str(v, TG_STR("text")));
     if (tg_json_is_obj(call)) {
+        const struct tg_json *input = tg_json_get(call, TG_STR("input"));
         start_call(d, call, sink);
         say(d, sink, TG_PART_TOOL_CALL, TG_DELTA_ARGUMENTS, TG_OPAQUE_NONE,
-            tg_json_raw(doc, tg_json_get(call, TG_STR("input"))));
+            input ? tg_json_raw(doc, input) : TG_STR("{}"));
     }
     if (tg_json_get(v, TG_STR("reasoningContent")))
         think(d, tg_json_get(v, TG_STR("reasoningContent")), sink);

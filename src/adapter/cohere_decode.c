@@ -112,6 +112,8 @@ static void call(struct tg_cohere_dec *d, struct tg_sink *sink, const struct tg_
 static void cite(struct tg_cohere_dec *d, struct tg_json_doc *doc, const struct tg_json *v,
                  struct tg_sink *sink)
 {
+    if (!tg_json_is_obj(v))
+        return;
     const struct tg_json *source = tg_json_at(tg_json_get(v, TG_STR("sources")), 0);
     const struct tg_json *what = tg_json_get(source, TG_STR("document"));
     if (!what)
