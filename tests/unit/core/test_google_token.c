@@ -225,6 +225,17 @@ static struct tg_str decoded(struct tg_str part, struct tg_buf *out)
     return tg_buf_str(out);
 }
 
+/* Copied first: a buffer ends with no NUL, and strtoll() may look for one. */
+static long long number_after(struct tg_str text, struct tg_str name)
+{
+    char digits[24];
+    ptrdiff_t at = tg_str_find(text, name);
+    assert_true(at >= 0);
+    struct tg_str rest = tg_str_from(text, (size_t)at + name.n);
+    snprintf(digits, sizeof digits, "%.*s", (int)rest.n, rest.p);
+    return strtoll(digits, NULL, 10);
+}
+
 static void check_assertion(struct rig *r, struct tg_str jwt)
 {
     struct tg_buf b;
@@ -239,8 +250,7 @@ static void check_assertion(struct rig *r, struct tg_str jwt)
            "\"https://www.googleapis.com/auth/cloud-platform\",\"aud\":\"http://127.0.0.1:");
     snprintf(want, sizeof want, ":%u/token\",\"iat\":", r->server.port);
     assert_true(tg_str_find(c, tg_str_c(want)) > 0);
-    long long iat = strtoll(c.p + tg_str_find(c, TG_STR("\"iat\":")) + 6, NULL, 10);
-    long long exp = strtoll(c.p + tg_str_find(c, TG_STR("\"exp\":")) + 6, NULL, 10);
+    long long iat = number_after(c, TG_STR("\"iat\":")), exp = number_after(c, TG_STR("\"exp\":"));
     assert_int_equal(exp - iat, 3600);
     assert_in_range(iat, tg_clock_wall_us() / 1000000 - 30, tg_clock_wall_us() / 1000000 + 1);
     struct tg_str signature = decoded(rest, &b), text = tg_str_first(jwt, jwt.n - rest.n - 1);
