@@ -6,6 +6,7 @@
 
 #include "adapter/adapter.h"
 #include "adapter/anthropic_priv.h"
+#include "adapter/decode_priv.h"
 #include "json/json.h"
 #include "json/write.h"
 #include "wire/aws_eventstream.h"
@@ -28,15 +29,12 @@ void tg_bedrock_exception(struct tg_arena *a, struct tg_str type, struct tg_str 
                           struct tg_fail *fail);
 
 struct tg_bedrock_dec {
-    struct tg_adapter_response resp;
+    struct tg_decoder base;
+    struct tg_parts parts;
     struct tg_aws_dec frames;
-    struct tg_buf body;
-    struct tg_arena scratch; /* of one frame */
-    bool encoded;            /* Content-Encoding that nobody undid */
-    bool over, started, stopped, open, skip;
+    bool stopped;  /* the stop reason was seen: finish, finish_word */
+    bool skip;     /* what comes belongs to a tool of the provider's own */
     int64_t block; /* the provider's index of the open part; -1: none yet */
-    uint32_t part, n_parts;
-    enum tg_part_kind part_kind;
     enum tg_finish finish;
     char finish_word[48];
     bool has_usage;

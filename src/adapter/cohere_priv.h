@@ -4,6 +4,7 @@
 #define TG_ADAPTER_COHERE_PRIV_H
 
 #include "adapter/adapter.h"
+#include "adapter/decode_priv.h"
 #include "json/json.h"
 #include "wire/sse.h"
 
@@ -15,14 +16,9 @@ int tg_cohere_encode_body(struct tg_arena *a, const struct tg_chat_req *req,
                           struct tg_fail *fail) TG_WARN_UNUSED;
 
 struct tg_cohere_dec {
-    struct tg_adapter_response resp;
+    struct tg_decoder base;
+    struct tg_parts parts;
     struct tg_sse_dec sse;
-    struct tg_buf body;
-    struct tg_arena scratch; /* of one event */
-    bool encoded;            /* Content-Encoding that nobody undid */
-    bool over, started, open;
-    uint32_t part, n_parts;
-    enum tg_part_kind part_kind;
 };
 int tg_cohere_begin(void *state, const struct tg_adapter_response *resp);
 int tg_cohere_on_head(void *state, const struct tg_http_head *head);

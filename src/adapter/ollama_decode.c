@@ -4,70 +4,38 @@
 #include "adapter/openai_priv.h"
 #include "base/err.h"
 
-enum { SCRATCH_BYTES = 4000, DEFAULT_PENDING_BYTES = 4 << 20 };
-
 int tg_ollama_dec_begin(void *state, const struct tg_adapter_response *resp)
 {
     struct tg_ollama_dec *d = state;
-    d->resp = *resp;
-    if (d->resp.max_pending_bytes == 0)
-        d->resp.max_pending_bytes = DEFAULT_PENDING_BYTES;
-    size_t max = d->resp.max_pending_bytes;
-    tg_ndjson_dec_init(&d->lines, max);
-    tg_buf_init(&d->body, max);
-    tg_arena_init(&d->scratch, SCRATCH_BYTES, max < SIZE_MAX / 16 ? max * 8 + 64 * 1024 : SIZE_MAX);
+    tg_decoder_init(&d->base, resp);
+    tg_ndjson_dec_init(&d->lines, d->base.resp.max_pending_bytes);
     return 0;
-}
-
-static void release(struct tg_ollama_dec *d)
-{
-    d->over = true;
-    tg_ndjson_dec_fini(&d->lines);
-    tg_buf_fini(&d->body);
-    tg_arena_fini(&d->scratch);
 }
 
 void tg_ollama_dec_fini(void *state)
 {
-    release(state);
+    struct tg_ollama_dec *d = state;
+    tg_decoder_fini(&d->base);
+    tg_ndjson_dec_fini(&d->lines);
 }
 
 int tg_ollama_dec_head(void *state, const struct tg_http_head *head)
 {
     struct tg_ollama_dec *d = state;
-    struct tg_str coding = tg_http_head_get(head, TG_STR("content-encoding"));
-    d->encoded = coding.n && !tg_str_ieq(coding, TG_STR("identity"));
+    tg_decoder_on_head(&d->base, head);
     return 0;
-}
-
-/* ---- terminal events ---- */
-
-static TG_COLD int broken(struct tg_ollama_dec *d, struct tg_sink *sink, int err, const char *text)
-{
-    struct tg_fail fail;
-    struct tg_event ev = {.kind = TG_EV_ERROR, .fail = &fail};
-    tg_fail_clear(&fail);
-    if (err == TG_E_NOMEM)
-        text = "not enough memory for the provider's answer";
-    (void)tg_fail_set(&fail, err, "%s", text); /* its value is err */
-    d->over = true;
-    sink->on_event(sink, &ev);
-    return err;
 }
 
 static TG_COLD int provider_error(struct tg_ollama_dec *d, struct tg_sink *sink,
                                   const struct tg_json *root)
 {
     struct tg_fail fail;
-    struct tg_event ev = {.kind = TG_EV_ERROR, .fail = &fail};
     struct tg_openai_error e = {.message = tg_json_get_str(root, TG_STR("error"))};
     tg_fail_clear(&fail);
     if (!e.message.n)
         (void)tg_openai_find_error(root, &e); /* else it says nothing */
     tg_openai_set_fail(0, &e, &fail);
-    d->over = true;
-    sink->on_event(sink, &ev);
-    return fail.err;
+    return tg_decoder_fail(&d->base, sink, &fail);
 }
 
 /* ---- parts ---- */
@@ -77,30 +45,14 @@ static void emit(struct tg_sink *sink, struct tg_event ev)
     sink->on_event(sink, &ev);
 }
 
-static void close_part(struct tg_ollama_dec *d, struct tg_sink *sink)
-{
-    if (d->part_open)
-        emit(sink, (struct tg_event){.kind = TG_EV_PART_END, .part = d->part});
-    d->part_open = false;
-}
-
+/* Pass-through needs the first word only. */
 static void say(struct tg_ollama_dec *d, struct tg_sink *sink, enum tg_part_kind kind,
                 enum tg_delta_kind delta, struct tg_str text)
 {
-    if (!text.n)
+    if (!text.n || (d->base.resp.tap && d->content_seen))
         return;
-    if (d->resp.tap && d->content_seen)
-        return;
-    if (!d->part_open || d->part_kind != kind) {
-        close_part(d, sink);
-        d->part = d->n_parts++;
-        d->part_kind = kind;
-        d->part_open = true;
-        emit(sink, (struct tg_event){.kind = TG_EV_PART_START, .part = d->part, .part_kind = kind});
-    }
     d->content_seen = true;
-    emit(sink, (struct tg_event){
-                   .kind = TG_EV_DELTA, .part = d->part, .delta_kind = delta, .text = text});
+    tg_parts_say(&d->parts, sink, kind, delta, text);
 }
 
 static int one_call(struct tg_ollama_dec *d, struct tg_json_doc *doc, const struct tg_json *call,
@@ -109,25 +61,16 @@ static int one_call(struct tg_ollama_dec *d, struct tg_json_doc *doc, const stru
     const struct tg_json *fn = tg_json_get(call, TG_STR("function"));
     const struct tg_json *arguments = tg_json_get(fn, TG_STR("arguments"));
     struct tg_str id = tg_json_get_str(call, TG_STR("id"));
-    close_part(d, sink);
-    uint32_t part = d->n_parts++;
     if (!id.n)
-        id = tg_arena_printf(&d->scratch, "call_%u", part);
+        id = tg_arena_printf(&d->base.scratch, "call_%u", d->parts.n);
     if (!id.p)
         return TG_E_NOMEM;
-    emit(sink, (struct tg_event){.kind = TG_EV_PART_START,
-                                 .part = part,
-                                 .part_kind = TG_PART_TOOL_CALL,
-                                 .id = id,
-                                 .name = tg_json_get_str(fn, TG_STR("name"))});
-    emit(sink,
-         (struct tg_event){.kind = TG_EV_DELTA,
-                           .part = part,
-                           .delta_kind = TG_DELTA_ARGUMENTS,
-                           .text = tg_json_is_nil(arguments)   ? TG_STR("{}")
-                                   : tg_json_is_str(arguments) ? tg_json_str(arguments)
-                                                               : tg_json_raw(doc, arguments)});
-    emit(sink, (struct tg_event){.kind = TG_EV_PART_END, .part = part});
+    tg_parts_open(&d->parts, sink, TG_PART_TOOL_CALL, id, tg_json_get_str(fn, TG_STR("name")));
+    tg_parts_say(&d->parts, sink, TG_PART_TOOL_CALL, TG_DELTA_ARGUMENTS,
+                 tg_json_is_nil(arguments)   ? TG_STR("{}")
+                 : tg_json_is_str(arguments) ? tg_json_str(arguments)
+                                             : tg_json_raw(doc, arguments));
+    tg_parts_close(&d->parts, sink);
     d->content_seen = true;
     return 0;
 }
@@ -139,7 +82,7 @@ static int calls(struct tg_ollama_dec *d, struct tg_json_doc *doc, const struct 
     int rc = 0;
     while (rc == 0 && tg_json_next(&it)) {
         d->calls = true;
-        if (!d->resp.tap)
+        if (!d->base.resp.tap)
             rc = one_call(d, doc, it.value, sink);
         else if (!d->content_seen)
             say(d, sink, TG_PART_TOOL_CALL, TG_DELTA_ARGUMENTS, TG_STR("{}"));
@@ -176,7 +119,7 @@ static void finish(struct tg_ollama_dec *d, struct tg_sink *sink, const struct t
     enum tg_finish f = tg_str_eq(word, TG_STR("length")) ? TG_FINISH_LENGTH
                        : d->calls                        ? TG_FINISH_TOOL_CALLS
                                                          : TG_FINISH_STOP;
-    close_part(d, sink);
+    tg_parts_close(&d->parts, sink);
     usage(sink, root);
     emit(sink, (struct tg_event){.kind = TG_EV_FINISH, .finish = f, .text = word});
     d->done = true;
@@ -188,7 +131,8 @@ static int on_vectors(struct tg_ollama_dec *d, struct tg_json_doc *doc, struct t
     const struct tg_json *list = tg_json_get(root, TG_STR("embeddings"));
     const struct tg_json *one = tg_json_get(root, TG_STR("embedding"));
     if (!tg_json_is_arr(list) && !tg_json_is_arr(one))
-        return broken(d, sink, TG_E_UPSTREAM_INVALID, "the provider's answer holds no embeddings");
+        return tg_decoder_broken(&d->base, sink, TG_E_UPSTREAM_INVALID,
+                                 "the provider's answer holds no embeddings");
     struct tg_json_iter it = tg_json_iter(list);
     while (tg_json_next(&it))
         emit(sink, (struct tg_event){.kind = TG_EV_ITEM,
@@ -208,17 +152,15 @@ static int on_object(struct tg_ollama_dec *d, struct tg_json_doc *doc, struct tg
     if (!tg_json_is_nil(tg_json_get(root, TG_STR("error"))))
         return provider_error(d, sink, root);
     if (!tg_json_is_obj(root))
-        return broken(d, sink, TG_E_UPSTREAM_INVALID, "the provider's answer is not an object");
-    if (!d->started)
-        emit(sink, (struct tg_event){.kind = TG_EV_START,
-                                     .model = tg_json_get_str(root, TG_STR("model"))});
-    d->started = true;
-    if (d->resp.task == TG_TASK_EMBED)
+        return tg_decoder_broken(&d->base, sink, TG_E_UPSTREAM_INVALID,
+                                 "the provider's answer is not an object");
+    tg_decoder_start(&d->base, sink, TG_STR(""), tg_json_get_str(root, TG_STR("model")));
+    if (d->base.resp.task == TG_TASK_EMBED)
         return on_vectors(d, doc, sink);
     bool generate = !m;
     if (generate && !tg_json_is_str(tg_json_get(root, TG_STR("response"))))
-        return broken(d, sink, TG_E_UPSTREAM_INVALID,
-                      "the provider's answer could not be understood");
+        return tg_decoder_broken(&d->base, sink, TG_E_UPSTREAM_INVALID,
+                                 "the provider's answer could not be understood");
     say(d, sink, TG_PART_REASONING, TG_DELTA_REASONING,
         tg_json_get_str(generate ? root : m, TG_STR("thinking")));
     say(d, sink, TG_PART_TEXT, TG_DELTA_TEXT,
@@ -226,7 +168,7 @@ static int on_object(struct tg_ollama_dec *d, struct tg_json_doc *doc, struct tg
                  : tg_json_get_str(m, TG_STR("content")));
     int rc = calls(d, doc, tg_json_get(m, TG_STR("tool_calls")), sink);
     if (rc)
-        return broken(d, sink, rc, "");
+        return tg_decoder_broken(&d->base, sink, rc, "");
     if (tg_json_true(tg_json_get(root, TG_STR("done"))) && !d->done)
         finish(d, sink, root);
     return 0;
@@ -234,36 +176,24 @@ static int on_object(struct tg_ollama_dec *d, struct tg_json_doc *doc, struct tg
 
 static int on_text(struct tg_ollama_dec *d, struct tg_str json, struct tg_sink *sink)
 {
-    struct tg_json_limits limits = {.max_string_bytes = d->resp.max_pending_bytes};
     struct tg_json_doc *doc;
-    tg_arena_reset(&d->scratch);
-    int rc = tg_json_parse(&d->scratch, json, &limits, &doc, NULL);
-    if (rc)
-        return broken(d, sink, rc == TG_E_NOMEM ? rc : TG_E_UPSTREAM_INVALID,
-                      "the provider's answer holds invalid JSON");
-    return on_object(d, doc, sink);
+    int rc = tg_decoder_parse(&d->base, sink, json, &doc);
+    return rc ? rc : on_object(d, doc, sink);
 }
 
 /* ---- bytes ---- */
-
-static void give_raw(struct tg_ollama_dec *d, struct tg_sink *sink, struct tg_str bytes)
-{
-    if (d->resp.tap && sink->on_raw && bytes.n)
-        sink->on_raw(sink, bytes, false);
-}
 
 static int on_line(struct tg_ollama_dec *d, const struct tg_ndjson_line *line, struct tg_sink *sink)
 {
     int rc = line->text.n ? on_text(d, line->text, sink) : 0;
     d->blank_bytes = line->text.n ? 0 : d->blank_bytes + line->raw.n;
-    if (d->blank_bytes > d->resp.max_pending_bytes)
-        return broken(d, sink, TG_E_UPSTREAM_TOO_LARGE, "the provider sends nothing but blanks");
+    if (d->blank_bytes > d->base.resp.max_pending_bytes)
+        return tg_decoder_broken(&d->base, sink, TG_E_UPSTREAM_TOO_LARGE,
+                                 "the provider sends nothing but blanks");
     if (rc == 0)
-        give_raw(d, sink, line->raw);
-    if (rc == 0 && d->done) {
-        d->over = true;
-        emit(sink, (struct tg_event){.kind = TG_EV_END});
-    }
+        tg_decoder_raw(&d->base, sink, line->raw);
+    if (rc == 0 && d->done)
+        tg_decoder_end(&d->base, sink);
     return rc;
 }
 
@@ -271,9 +201,10 @@ static int on_lines(struct tg_ollama_dec *d, struct tg_str in, struct tg_sink *s
 {
     struct tg_ndjson_line line;
     int rc;
-    while (!d->over && (rc = tg_ndjson_next(&d->lines, &in, &line)) != 0) {
+    while (!d->base.over && (rc = tg_ndjson_next(&d->lines, &in, &line)) != 0) {
         if (rc < 0)
-            return broken(d, sink, rc, "a line of the provider's stream is too large");
+            return tg_decoder_broken(&d->base, sink, rc,
+                                     "a line of the provider's stream is too large");
         rc = on_line(d, &line, sink);
         if (rc)
             return rc;
@@ -284,36 +215,26 @@ static int on_lines(struct tg_ollama_dec *d, struct tg_str in, struct tg_sink *s
 int tg_ollama_dec_bytes(void *state, struct tg_str in, struct tg_sink *sink)
 {
     struct tg_ollama_dec *d = state;
-    int rc = 0;
-    if (d->over)
-        return 0;
-    if (d->encoded) {
-        rc = broken(d, sink, TG_E_UPSTREAM_INVALID, "the provider's answer is compressed");
-    } else if (d->resp.stream) {
+    int rc = tg_decoder_take(&d->base, sink, in);
+    if (rc > 0)
         rc = on_lines(d, in, sink);
-    } else {
-        rc = tg_buf_str_add(&d->body, in);
-        if (rc)
-            rc = broken(d, sink, rc == TG_E_FULL ? TG_E_UPSTREAM_TOO_LARGE : rc,
-                        "the provider's answer is too large");
-    }
-    if (d->over)
-        release(d);
+    if (d->base.over)
+        tg_ollama_dec_fini(d);
     else
-        tg_arena_fini(&d->scratch); /* an idle stream holds no scratch memory */
+        tg_decoder_rest(&d->base);
     return rc;
 }
 
 static int end_body(struct tg_ollama_dec *d, struct tg_sink *sink)
 {
-    int rc = on_text(d, tg_str_trim(tg_buf_str(&d->body)), sink);
+    int rc = on_text(d, tg_str_trim(tg_buf_str(&d->base.body)), sink);
     if (rc)
         return rc;
     if (!d->done)
-        return broken(d, sink, TG_E_UPSTREAM_INCOMPLETE, "the provider's answer is not complete");
-    give_raw(d, sink, tg_buf_str(&d->body));
-    d->over = true;
-    emit(sink, (struct tg_event){.kind = TG_EV_END});
+        return tg_decoder_broken(&d->base, sink, TG_E_UPSTREAM_INCOMPLETE,
+                                 "the provider's answer is not complete");
+    tg_decoder_raw(&d->base, sink, tg_buf_str(&d->base.body));
+    tg_decoder_end(&d->base, sink);
     return 0;
 }
 
@@ -323,19 +244,21 @@ static int end_lines(struct tg_ollama_dec *d, struct tg_sink *sink)
     int rc = tg_ndjson_end(&d->lines, &line);
     if (rc > 0)
         rc = on_line(d, &line, sink);
-    if (rc < 0 || d->over)
+    if (rc < 0 || d->base.over)
         return rc;
-    return broken(d, sink, TG_E_UPSTREAM_INCOMPLETE, "the provider's stream broke off");
+    return tg_decoder_broken(&d->base, sink, TG_E_UPSTREAM_INCOMPLETE,
+                             "the provider's stream broke off");
 }
 
 int tg_ollama_dec_end(void *state, bool clean, struct tg_sink *sink)
 {
     struct tg_ollama_dec *d = state;
     int rc = 0;
-    if (!d->over && !clean)
-        rc = broken(d, sink, TG_E_UPSTREAM_INCOMPLETE, "the provider's answer broke off");
-    else if (!d->over)
-        rc = d->resp.stream ? end_lines(d, sink) : end_body(d, sink);
-    release(d);
+    if (!d->base.over && !clean)
+        rc = tg_decoder_broken(&d->base, sink, TG_E_UPSTREAM_INCOMPLETE,
+                               "the provider's answer broke off");
+    else if (!d->base.over)
+        rc = d->base.resp.stream ? end_lines(d, sink) : end_body(d, sink);
+    tg_ollama_dec_fini(d);
     return rc;
 }

@@ -4,6 +4,7 @@
 #define TG_ADAPTER_OLLAMA_PRIV_H
 
 #include "adapter/adapter.h"
+#include "adapter/decode_priv.h"
 #include "json/json.h"
 #include "wire/ndjson.h"
 
@@ -15,16 +16,11 @@ int tg_ollama_encode_body(struct tg_arena *a, const struct tg_chat_req *req,
                           uint64_t *out_emulated, struct tg_fail *fail) TG_WARN_UNUSED;
 
 struct tg_ollama_dec {
-    struct tg_adapter_response resp;
+    struct tg_decoder base;
+    struct tg_parts parts;
     struct tg_ndjson_dec lines; /* a single answer is one long line to it, or several */
-    struct tg_buf body;         /* not a stream */
-    struct tg_arena scratch;    /* of one line */
     size_t blank_bytes;         /* of lines without an object, in a row */
-    bool encoded;               /* Content-Encoding that nobody undid */
-    bool over, started, done, calls, content_seen;
-    bool part_open;
-    enum tg_part_kind part_kind;
-    uint32_t part, n_parts;
+    bool done, calls, content_seen;
 };
 int tg_ollama_dec_begin(void *state, const struct tg_adapter_response *resp);
 int tg_ollama_dec_head(void *state, const struct tg_http_head *head);
