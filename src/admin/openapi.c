@@ -318,6 +318,10 @@ static void write_operation(struct tg_jw *w, const struct op *o)
     tg_jw_obj(w);
     write_operation_id(w, r);
     tg_jw_kstr(w, K("summary"), tg_str_c(r->summary));
+    tg_jw_key(w, K("tags"));
+    tg_jw_arr(w);
+    tg_jw_str(w, tg_str_c(r->tag));
+    tg_jw_end_arr(w);
     write_parameters(w, r);
     if (count_part(o, TAKES))
         write_request(w, o);

@@ -18,6 +18,7 @@ struct tg_api_row {
     const char *method;  /* "get" */
     struct tg_str path;  /* with {names}; each is a path parameter of the document */
     const char *summary; /* one line */
+    const char *tag;     /* what the operation is shown under: "Anthropic" */
     /* Names of schemas: the request, the single answer, an event or line of a stream, errors. */
     const char *takes, *gives, *streams, *fails;
     const char *query;       /* names of query parameters, a space between two */

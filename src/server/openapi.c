@@ -23,6 +23,24 @@ static const char *method_name(enum tg_http_method m)
     return m == TG_HTTP_POST ? "post" : m == TG_HTTP_DELETE ? "delete" : "get";
 }
 
+/* Whose format a dialect is; Tollgate's own are shown together. */
+static const char *tag_of(const struct tg_dialect *d)
+{
+    static const struct {
+        struct tg_str starts;
+        const char *tag;
+    } families[] = {
+        {TG_STR_INIT("openai_"), "OpenAI"}, {TG_STR_INIT("anthropic_"), "Anthropic"},
+        {TG_STR_INIT("gemini"), "Gemini"},  {TG_STR_INIT("ollama_"), "Ollama"},
+        {TG_STR_INIT("rerank"), "Rerank"},
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(families); i++) {
+        if (tg_str_starts(tg_str_c(d->name), families[i].starts))
+            return families[i].tag;
+    }
+    return "Tollgate";
+}
+
 static void add_dialect(struct list *l, const struct tg_dialect *d)
 {
     for (size_t i = 0; i < d->n_endpoints; i++) {
@@ -31,6 +49,7 @@ static void add_dialect(struct list *l, const struct tg_dialect *d)
             .method = method_name(e->method),
             .path = tg_str_c(e->path),
             .summary = e->summary,
+            .tag = tag_of(d),
             .takes = e->takes,
             .gives = e->gives,
             .streams = e->streams,
@@ -52,6 +71,7 @@ static void add_page(struct list *l, struct tg_str path, const char *method,
         .method = method,
         .path = path,
         .summary = doc->summary,
+        .tag = tg_str_starts(path, TG_STR("/v1/responses")) ? "OpenAI" : "Operation",
         .gives = doc->gives,
         .fails = "OpenAIError",
         .query = doc->query,
@@ -92,6 +112,7 @@ int tg_server_openapi(const struct tg_registry *r, struct tg_arena *a, struct tg
         .method = "post",
         .path = TG_STR(TG_FANOUT_PATH),
         .summary = "One request to several models",
+        .tag = "Tollgate",
         .takes = "FanoutRequest",
         .gives = "FanoutAnswer",
         .streams = "FanoutEvent",

@@ -28,6 +28,10 @@ static size_t page_headers(const struct tg_page *p, struct tg_http_header *h)
     h[n++] = (struct tg_http_header){TG_STR("content-type"), tg_str_c(p->type)};
     h[n++] = (struct tg_http_header){TG_STR("x-request-id"), p->request_id};
     h[n++] = (struct tg_http_header){TG_STR("x-content-type-options"), TG_STR("nosniff")};
+    if (p->policy)
+        h[n++] = (struct tg_http_header){TG_STR("content-security-policy"), tg_str_c(p->policy)};
+    if (p->encoding)
+        h[n++] = (struct tg_http_header){TG_STR("content-encoding"), tg_str_c(p->encoding)};
     if (p->allow)
         h[n++] = (struct tg_http_header){TG_STR("allow"), tg_str_c(p->allow)};
     if (p->cors_origin.n) {

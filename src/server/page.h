@@ -21,7 +21,8 @@ struct tg_page {
     struct tg_buf body;
     int status;
     const char *type;
-    const char *allow; /* of a 405 */
+    const char *allow;             /* of a 405 */
+    const char *policy, *encoding; /* Content-Security-Policy, Content-Encoding; or NULL */
     /* Of a page that asks the store: */
     struct tg_store_wait wait;
     struct tg_timer timer;

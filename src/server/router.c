@@ -1,5 +1,6 @@
 #include "server/router.h"
 
+#include "admin/api_docs.h"
 #include "admin/view.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -149,6 +150,20 @@ static void page_openapi(struct tg_page *p)
         tg_page_fail_with(p, TG_E_NOMEM, "out of memory");
 }
 
+/* /docs, /redoc and their files. The scripts are kept gzipped; every browser takes that. */
+static void page_api_doc(struct tg_page *p)
+{
+    const struct tg_api_doc *d = tg_admin_api_doc(p->path);
+    if (!d) {
+        tg_page_fail_with(p, TG_E_NOT_FOUND, "no such file of the API's pages");
+        return;
+    }
+    p->type = d->type;
+    p->policy = tg_admin_api_docs_policy;
+    p->encoding = d->gzip ? "gzip" : NULL;
+    (void)tg_buf_str_add(&p->body, tg_admin_api_doc_bytes(d)); /* tg_page_send() tests the buffer */
+}
+
 #define GET    TG_ROUTE_GET
 #define POST   TG_ROUTE_POST
 #define DELETE TG_ROUTE_DELETE
@@ -177,6 +192,14 @@ static const struct tg_page_route pages[] = {
     {TG_STR_INIT("/v1/metrics"), false, page_metrics,
      .get = {"Metrics for Prometheus", .type = "text/plain"}},
     {TG_STR_INIT("/openapi.json"), false, page_openapi, .get = {"This document", "OpenAPI"}},
+    {TG_STR_INIT("/docs"), false, page_api_doc,
+     .get = {"This document in Swagger UI, to try it", .type = "text/html"}},
+    {TG_STR_INIT("/docs/"), true, page_api_doc,
+     .get = {"A file of that page", .type = "text/javascript"}},
+    {TG_STR_INIT("/redoc"), false, page_api_doc,
+     .get = {"This document in Redoc, to read it", .type = "text/html"}},
+    {TG_STR_INIT("/redoc/"), true, page_api_doc,
+     .get = {"A file of that page", .type = "text/javascript"}},
 };
 
 const struct tg_page_route *tg_router_pages(size_t *out_n)

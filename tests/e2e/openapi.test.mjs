@@ -124,6 +124,8 @@ describe('/openapi.json', () => {
     const ids = Object.values(document.paths).flatMap((p) => Object.values(p)).map((o) => o.operationId);
     assert.ok(ids.length > 45);
     assert.equal(new Set(ids).size, ids.length);
+    const tags = new Set(Object.values(document.paths).flatMap((p) => Object.values(p)).map((o) => o.tags.join()));
+    assert.deepEqual([...tags].sort(), ['Anthropic', 'Gemini', 'Ollama', 'OpenAI', 'Operation', 'Rerank', 'Tollgate']);
   });
 
   it('has no operation that is not served', async () => {
@@ -199,7 +201,7 @@ describe('/openapi.json', () => {
   });
 
   it('pages', async () => {
-    for (const path of ['/v1/models', '/v1/models/said', '/health', '/v1/health', '/metrics', '/v1/metrics', '/openapi.json']) {
+    for (const path of ['/v1/models', '/v1/models/said', '/health', '/v1/health', '/metrics', '/v1/metrics', '/openapi.json', '/docs', '/docs/start.js', '/redoc', '/redoc/redoc.standalone.js']) {
       await check('get', path);
     }
     await check('get', '/v1/models/none', { status: 404 });
