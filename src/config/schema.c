@@ -88,7 +88,9 @@ static const struct tg_conf_word mock_faults[] = {
         ROW(P "max_handshakes", TG_CT_INT, FLAGS, S, M.max_handshakes, 1, 65536, "64", NULL, NULL, \
             NULL, "Connects and TLS handshakes under way to a target, per worker."),               \
         ROW(P "max_response", TG_CT_BYTES, FLAGS, S, M.max_response_bytes, KIB, 4 * GIB, "64MiB",  \
-            NULL, NULL, NULL, "Bytes of one answer; longer ones fail as upstream_too_large."),     \
+            NULL, NULL, NULL,                                                                      \
+            "Bytes of one answer, unpacked where it is compressed; longer ones fail as "           \
+            "upstream_too_large."),                                                                \
         ROW(P "max_event", TG_CT_BYTES, FLAGS, S, M.max_event_bytes, KIB, 256 * MIB, "4MiB", NULL, \
             NULL, NULL, "Bytes of one server-sent event of an answer."),                           \
         ROW(P "stream_usage", TG_CT_BOOL, WIRE, S, M.stream_usage, 0, 1, "true", NULL, NULL, NULL, \

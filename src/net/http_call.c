@@ -146,6 +146,7 @@ static void drop_unread(struct tg_http_call *c)
     c->in = tg_str_make(NULL, 0);
     c->in_parser = false;
     tg_buf_fini(&c->held);
+    tg_call_coding_fini(c);
 }
 
 static void finish(struct tg_http_call *c, enum tg_call_state state, bool reuse)
@@ -265,15 +266,16 @@ static void evict_holder(struct tg_http_client *client)
     struct tg_http_call *h = client->read_holder;
 
     client->read_holder = NULL;
-    if (!h || h->in.n == 0)
+    if (!h || (h->in.n == 0 && h->coded.n == 0))
         return;
     tg_buf_clear(&h->held);
-    if (tg_buf_str_add(&h->held, h->in) < 0) {
+    if (tg_buf_str_add(&h->held, h->coded) < 0 || tg_buf_str_add(&h->held, h->in) < 0) {
         h->lost = true;
         tg_loop_wake(client->loop, h->owner);
         return;
     }
-    h->in = tg_buf_str(&h->held);
+    h->coded = tg_str_first(tg_buf_str(&h->held), h->coded.n);
+    h->in = tg_str_from(tg_buf_str(&h->held), h->coded.n);
 }
 
 static bool may_retry(const struct tg_http_call *c)
@@ -352,36 +354,67 @@ static int parse_failed(int rc, struct tg_fail *fail)
     return tg_fail_set(fail, rc, "the provider's answer is not valid HTTP");
 }
 
-static int give(struct tg_http_call *c, const struct tg_h1_event *ev,
-                struct tg_http_call_event *out)
+static int give_head(struct tg_http_call *c, const struct tg_http_head *head,
+                     struct tg_http_call_event *out, struct tg_fail *fail)
 {
-    *out = (struct tg_http_call_event){.kind = TG_CALL_END};
-    if (ev->kind == TG_H1_HEAD) {
-        out->kind = TG_CALL_HEAD;
-        out->head = ev->head;
-        c->keep_alive = ev->head->keep_alive && ev->head->body != TG_HTTP_BODY_CLOSE;
-    } else if (ev->kind == TG_H1_BODY) {
-        out->kind = TG_CALL_BODY;
-        out->body = ev->body;
-    } else {
-        finish(c, TG_CALL_S_DONE,
-               c->keep_alive && c->in.n == 0 && sent_whole(c) && !c->send_failed);
-    }
+    c->keep_alive = head->keep_alive && head->body != TG_HTTP_BODY_CLOSE;
+    int rc = tg_call_coding_begin(c, &head, fail);
+    *out = (struct tg_http_call_event){.kind = TG_CALL_HEAD, .head = head};
+    return rc < 0 ? rc : 1;
+}
+
+static int give_body(struct tg_str bytes, struct tg_http_call_event *out)
+{
+    *out = (struct tg_http_call_event){.kind = TG_CALL_BODY, .body = bytes};
     return 1;
 }
 
-/* The parser's next event: 1, 0 (it needs more bytes), negative. */
+static int give_end(struct tg_http_call *c, struct tg_http_call_event *out, struct tg_fail *fail)
+{
+    int rc = tg_call_coding_end(c, fail);
+    if (rc < 0)
+        return rc;
+    *out = (struct tg_http_call_event){.kind = TG_CALL_END};
+    finish(c, TG_CALL_S_DONE, c->keep_alive && c->in.n == 0 && sent_whole(c) && !c->send_failed);
+    return 1;
+}
+
+/* What the parser has. 0: of a compressed body, to be decoded first. */
+static int give(struct tg_http_call *c, const struct tg_h1_event *ev,
+                struct tg_http_call_event *out, struct tg_fail *fail)
+{
+    if (ev->kind == TG_H1_HEAD)
+        return give_head(c, ev->head, out, fail);
+    if (ev->kind == TG_H1_END)
+        return give_end(c, out, fail);
+    if (!c->inflate)
+        return give_body(ev->body, out);
+    c->coded = ev->body;
+    c->inflating = true;
+    return 0;
+}
+
+/* The parser's next event: 1, 0 (it needs more bytes, or that was enough for once), negative. */
 static int take_parsed(struct tg_http_call *c, struct tg_http_call_event *out, struct tg_fail *fail)
 {
     struct tg_h1_event ev;
+    struct tg_str piece;
+    int rc;
 
     if (c->lost)
         return tg_fail_set(fail, TG_E_NOMEM, "out of memory");
-    int rc = tg_h1_next(c->parser, &c->in, &ev);
-    if (rc < 0)
-        return parse_failed(rc, fail);
-    if (rc > 0)
-        return give(c, &ev, out);
+    do {
+        rc = c->inflating ? tg_call_coding_next(c, &piece, fail) : 0;
+        if (rc > 0)
+            return give_body(piece, out);
+        if (rc < 0)
+            return rc == TG_E_AGAIN ? 0 : rc;
+        rc = tg_h1_next(c->parser, &c->in, &ev);
+        if (rc < 0)
+            return parse_failed(rc, fail);
+        if (rc > 0 && (rc = give(c, &ev, out, fail)) != 0)
+            return rc;
+    } while (c->inflating);
     c->in_parser = false;
     if (c->held.p)
         tg_buf_fini(&c->held);
@@ -413,7 +446,7 @@ static int receive(struct tg_http_call *c, unsigned ready, struct tg_http_call_e
                 return start_over(c, fail);
             rc = on_input_end(c, rc, &ev, fail);
             c->keep_alive = false;
-            return rc < 0 ? rc : give(c, &ev, out);
+            return rc < 0 ? rc : give(c, &ev, out, fail);
         }
         if (give_sent(c, out))
             return 1;
@@ -432,7 +465,7 @@ static void before_sleep(struct tg_http_call *c)
     if (c->blocked)
         want |= TG_WANT_WRITE;
     tg_stream_want(s, c->conn->tls ? tg_stream_want_io(s, want) : want);
-    if (c->more && !c->paused)
+    if ((c->more || c->inflating) && !c->paused)
         tg_loop_wake(call_loop(c), c->owner);
 }
 

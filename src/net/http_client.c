@@ -69,6 +69,7 @@ void tg_http_client_free(struct tg_http_client *c)
     }
     tg_map_fini(&c->origins);
     tg_free(c->read_buf);
+    tg_free(c->decoded);
     tg_free(c);
 }
 

@@ -12,6 +12,9 @@
  * self-delimited, allowed keep-alive, nothing came behind it, and the request had been sent whole.
  * Proxies: always a CONNECT tunnel, for http origins too (RFC 9110 9.3.6), so that the request's
  * bytes are the same with and without a proxy and pooled tunnels belong to one origin.
+ * Compressed answers (Content-Encoding gzip or deflate, sent by some although nobody asked): the
+ * head comes without the header and without a length, the body decoded, as it arrives. Other
+ * codings are left as they are, header and bytes.
  * Thread rule: the loop's thread. */
 #ifndef TG_NET_HTTP_CLIENT_H
 #define TG_NET_HTTP_CLIENT_H
@@ -69,7 +72,7 @@ struct tg_http_call_opts {
     uint32_t connect_timeout_ms;    /* line, DNS, connect, TLS together; 0 in any timeout: none */
     uint32_t first_byte_timeout_ms; /* from the last request byte taken by the kernel */
     uint32_t idle_timeout_ms;       /* between bytes of the response */
-    uint64_t max_body_bytes;        /* 0: no limit */
+    uint64_t max_body_bytes;        /* as sent, and decoded; 0: no limit */
 };
 enum tg_http_call_event_kind {
     TG_CALL_SENT = 1, /* the request has left; its bytes may be freed. Over a pooled connection it

@@ -1,5 +1,6 @@
 /* Inside of the upstream client, shared by http_client.c (origins, pool, line), http_call_open.c
- * (connect, proxy, TLS) and http_call.c (the request and its response).
+ * (connect, proxy, TLS), http_call.c (the request and its response) and http_call_coding.c
+ * (compressed responses).
  * Thread rule: the loop's thread. */
 #ifndef TG_NET_HTTP_CLIENT_PRIV_H
 #define TG_NET_HTTP_CLIENT_PRIV_H
@@ -7,10 +8,12 @@
 #include "base/buf.h"
 #include "base/map.h"
 #include "net/http_client.h"
+#include "wire/inflate.h"
 
 #define TG_CALL_STALE_MS      1000
 #define TG_CLIENT_MAX_ORIGINS 4096
 #define TG_PROXY_ANSWER_MAX   8192
+#define TG_CLIENT_DECODED     16384 /* a piece of a decoded body */
 
 struct tg_http_client {
     struct tg_loop *loop;
@@ -18,6 +21,7 @@ struct tg_http_client {
     struct tg_map origins;
     char *read_buf;                   /* TG_LOOP_READ_BYTES, shared by all calls */
     struct tg_http_call *read_holder; /* the call whose unread bytes lie in it */
+    char *decoded;                    /* TG_CLIENT_DECODED; made when it is first needed */
     struct tg_http_client_stats stats;
     uint32_t calls; /* alive */
 };
@@ -70,8 +74,11 @@ struct tg_http_call {
     struct tg_list link; /* in the line */
     struct tg_timer timer;
     struct tg_grave grave;
-    struct tg_str in;   /* read but not yet parsed: in read_buf or in `held` */
-    struct tg_buf held; /* unread bytes that had to leave read_buf; the proxy's dialogue */
+    struct tg_str in;           /* read but not yet parsed: in read_buf or in `held` */
+    struct tg_buf held;         /* unread bytes that had to leave read_buf; the proxy's dialogue */
+    struct tg_inflate *inflate; /* of a compressed body, else NULL */
+    struct tg_str coded;        /* of the body, not yet decoded: before `in`, in the same memory */
+    uint32_t pieces;            /* decoded in this wake-up */
     size_t sent_bytes, request_bytes;
     uint64_t start_ms; /* of the call */
     uint64_t lease_ms; /* of sending on this connection */
@@ -88,6 +95,7 @@ struct tg_http_call {
     bool begun;     /* on this connection */
     bool retried;   /* the one stale retry is used up; pooled connections are out of question */
     bool paused, fired, lost;
+    bool inflating; /* the decoder may have more to give */
 };
 
 /* http_client.c: the pool */
@@ -108,6 +116,17 @@ bool tg_upconn_is_silent(struct tg_upconn *u);
 
 /* http_call_open.c: 1 active, 0 on its way, negative failed */
 int tg_call_open(struct tg_http_call *c, struct tg_fail *fail) TG_WARN_UNUSED;
+
+/* http_call_coding.c */
+/* A head that is given to the caller: *head becomes one without the coding where it is undone. */
+int tg_call_coding_begin(struct tg_http_call *c, const struct tg_http_head **head,
+                         struct tg_fail *fail) TG_WARN_UNUSED;
+/* The next decoded piece: 1; 0 `coded` is used up; TG_E_AGAIN enough for this wake-up. */
+int tg_call_coding_next(struct tg_http_call *c, struct tg_str *out,
+                        struct tg_fail *fail) TG_WARN_UNUSED;
+/* At the body's end: whether the compressed data has ended too. */
+int tg_call_coding_end(struct tg_http_call *c, struct tg_fail *fail) TG_WARN_UNUSED;
+void tg_call_coding_fini(struct tg_http_call *c);
 
 /* http_call.c */
 void tg_call_arm(struct tg_http_call *c);
