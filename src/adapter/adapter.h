@@ -87,8 +87,6 @@ struct tg_adapter {
     uint32_t tasks;          /* 1u << TG_TASK_*: what encode() can translate */
     /* TG_FEATURE_COUNT fates (enum tg_fidelity) of translated requests; chat/fidelity.h. */
     const uint8_t *fidelity;
-    /* Client headers that go on to the provider besides tracing ones; ended by {NULL, 0}. */
-    const struct tg_str *forwarded;
 
     /* Canonical → HTTP. What the fidelity row calls dropped is left out in silence: the caller says
      * so. TG_E_UNSUPPORTED_PARAMETER with the field for what it can't express. */

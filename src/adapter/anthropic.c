@@ -52,18 +52,12 @@ static int encode_pass(struct tg_arena *a, const struct tg_pass *pass,
     return make_request(a, pass->format == TG_WIRE_ANTHROPIC_COUNT, pass->stream, target, out);
 }
 
-static const struct tg_str forwarded[] = {
-    TG_STR_INIT("anthropic-beta"),
-    {NULL, 0},
-};
-
 const struct tg_adapter tg_adapter_anthropic = {
     .name = "anthropic",
     .api = TG_WIRE_ANTHROPIC_MESSAGES,
     .formats = TG_WIRE_BIT(ANTHROPIC_MESSAGES) | TG_WIRE_BIT(ANTHROPIC_COUNT),
     .tasks = 1u << TG_TASK_CHAT | 1u << TG_TASK_COUNT,
     .fidelity = tg_anthropic_fidelity,
-    .forwarded = forwarded,
     .encode = encode,
     .encode_pass = encode_pass,
     .state_bytes = sizeof(struct tg_anthropic_dec),

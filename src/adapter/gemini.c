@@ -53,15 +53,12 @@ static int encode_pass(struct tg_arena *a, const struct tg_pass *pass,
     return make_request(a, verb, stream && !pass->json_array, target, out);
 }
 
-static const struct tg_str forwarded[] = {{NULL, 0}};
-
 const struct tg_adapter tg_adapter_gemini = {
     .name = "gemini",
     .api = TG_WIRE_GEMINI_GENERATE,
     .formats = TG_WIRE_BIT(GEMINI_GENERATE) | TG_WIRE_BIT(GEMINI_COUNT) | TG_WIRE_BIT(GEMINI_EMBED),
     .tasks = 1u << TG_TASK_CHAT | 1u << TG_TASK_COUNT | 1u << TG_TASK_EMBED,
     .fidelity = tg_gemini_fidelity,
-    .forwarded = forwarded,
     .encode = encode,
     .encode_pass = encode_pass,
     .state_bytes = sizeof(struct tg_gemini_dec),

@@ -133,14 +133,6 @@ static bool classify(struct tg_arena *a, const struct tg_http_head *head, struct
     return found && e.proper && fail->err != TG_E_UPSTREAM_AUTH && !tg_openai_has_key(body);
 }
 
-static const struct tg_str forwarded[] = {
-    TG_STR_INIT("openai-beta"),
-    TG_STR_INIT("openai-organization"),
-    TG_STR_INIT("openai-project"),
-    TG_STR_INIT("idempotency-key"),
-    {NULL, 0},
-};
-
 #define OPENAI_FORMATS                                                                            \
     (TG_WIRE_BIT(OPENAI_CHAT) | TG_WIRE_BIT(OPENAI_COMPLETIONS) | TG_WIRE_BIT(OPENAI_RESPONSES) | \
      TG_WIRE_BIT(OPENAI_EMBEDDINGS) | TG_WIRE_BIT(OPENAI_MODERATIONS) |                           \
@@ -153,7 +145,6 @@ const struct tg_adapter tg_adapter_openai = {
     .formats = OPENAI_FORMATS,
     .tasks = 1u << TG_TASK_CHAT | OPENAI_TASKS,
     .fidelity = tg_openai_fidelity,
-    .forwarded = forwarded,
     .encode = encode,
     .encode_pass = encode_pass,
     .state_bytes = sizeof(struct tg_openai_dec),
@@ -171,7 +162,6 @@ const struct tg_adapter tg_adapter_openai_responses = {
     .formats = OPENAI_FORMATS,
     .tasks = 1u << TG_TASK_CHAT | 1u << TG_TASK_COUNT | OPENAI_TASKS,
     .fidelity = tg_responses_fidelity,
-    .forwarded = forwarded,
     .encode = encode_responses,
     .encode_pass = encode_pass,
     .state_bytes = sizeof(struct tg_openai_dec),

@@ -82,15 +82,12 @@ static int encode_pass(struct tg_arena *a, const struct tg_pass *pass,
                                   verb_of(TG_TASK_CHAT, pass->stream, pass->json_array), sse, out);
 }
 
-static const struct tg_str forwarded[] = {{NULL, 0}};
-
 const struct tg_adapter tg_adapter_vertex = {
     .name = "vertex",
     .api = TG_WIRE_GEMINI_GENERATE,
     .formats = TG_WIRE_BIT(GEMINI_GENERATE),
     .tasks = 1u << TG_TASK_CHAT | 1u << TG_TASK_COUNT | 1u << TG_TASK_EMBED,
     .fidelity = tg_gemini_fidelity,
-    .forwarded = forwarded,
     .encode = encode,
     .encode_pass = encode_pass,
     .state_bytes = sizeof(struct tg_gemini_dec),

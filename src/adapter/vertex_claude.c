@@ -32,18 +32,12 @@ static int encode(struct tg_arena *a, const struct tg_chat_req *req,
     return 0;
 }
 
-static const struct tg_str forwarded[] = {
-    TG_STR_INIT("anthropic-beta"),
-    {NULL, 0},
-};
-
 /* Bodies don't pass through: the model must leave them and the version come in. */
 const struct tg_adapter tg_adapter_vertex_claude = {
     .name = "vertex_claude",
     .api = TG_WIRE_ANTHROPIC_MESSAGES,
     .tasks = 1u << TG_TASK_CHAT | 1u << TG_TASK_COUNT,
     .fidelity = tg_anthropic_fidelity,
-    .forwarded = forwarded,
     .encode = encode,
     .state_bytes = sizeof(struct tg_anthropic_dec),
     .begin = tg_anthropic_begin,

@@ -287,6 +287,7 @@ int tg_conf_provider_finish(struct tg_conf_load *l, struct tg_conf_model_def *d)
         rc = default_url(l, d, k);
     if (rc == 0 && t->url.host.n)
         normalise_path(l, d, k);
+    t->provider.own_version = t->provider.api_version.n > 0;
     if (t->provider.api_version.n == 0 && k->version)
         t->provider.api_version = tg_str_c(k->version);
     return rc;

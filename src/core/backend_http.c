@@ -9,6 +9,7 @@
 #include "chat/fidelity.h"
 #include "core/attempt.h"
 #include "core/credential.h"
+#include "core/headers_priv.h"
 #include "core/runtime.h"
 #include "core/sign.h"
 #include "policy/route.h"
@@ -41,22 +42,6 @@ struct http_state {
     uint64_t generation;       /* of the credential that the request was made with */
 };
 
-/* Client headers that go on to the provider: tracing, and those that the adapter names; nothing
- * that names a host, a credential or framing. */
-static bool is_forwarded(const struct tg_adapter *ad, struct tg_str name)
-{
-    for (const struct tg_str *f = ad->forwarded; f && f->p; f++) {
-        if (tg_str_ieq(name, *f))
-            return true;
-    }
-    return tg_str_ieq(name, TG_STR("traceparent")) || tg_str_ieq(name, TG_STR("tracestate"));
-}
-
-static int put(struct tg_buf *b, struct tg_str name, struct tg_str value)
-{
-    return tg_h1_write_header(b, name, value);
-}
-
 static int put_host(struct tg_buf *b, const struct tg_config_url *u)
 {
     (void)tg_buf_lit(b, "Host: "); /* the buffer is tested once, at the end */
@@ -64,16 +49,23 @@ static int put_host(struct tg_buf *b, const struct tg_config_url *u)
     return tg_buf_lit(b, "\r\n");
 }
 
-static int put_client_headers(struct tg_buf *b, const struct tg_adapter *ad,
-                              const struct tg_attempt_job *job)
+/* The adapter's headers, the target's and the client's. */
+static int put_onward(struct tg_buf *b, struct tg_attempt *a, const struct tg_adapter_request *req)
 {
-    int rc = put(b, TG_STR("X-Request-Id"), job->request_id);
-    for (size_t i = 0; rc == 0 && job->client_head && i < job->client_head->n_headers; i++) {
-        const struct tg_http_header *h = &job->client_head->headers[i];
-        if (is_forwarded(ad, h->name))
-            rc = put(b, h->name, h->value);
-    }
-    return rc;
+    const struct tg_target *t = tg_attempt_target(a);
+    const struct tg_attempt_job *job = tg_attempt_job(a);
+    struct tg_onward o = {
+        .from = job->call->dialect->format,
+        /* AWS has its own headers, whatever it speaks. */
+        .to = req->aws_service ? TG_WIRE_NONE : tg_attempt_adapter(a)->api,
+        .client = job->client_head,
+        .own = req->headers,
+        .n_own = req->n_headers,
+        .configured = t->headers,
+        .n_configured = t->n_headers,
+        .fixed_version = t->provider.own_version,
+    };
+    return tg_headers_onward(b, &o);
 }
 
 static size_t iov_bytes(const struct iovec *iov, int n)
@@ -91,12 +83,10 @@ static int write_head(struct tg_buf *b, struct tg_attempt *a, const struct tg_ad
     int rc = tg_h1_write_request_line(b, req->method, req->path);
     if (rc == 0)
         rc = put_host(b, &t->url);
-    for (size_t i = 0; rc == 0 && i < req->n_headers; i++)
-        rc = put(b, req->headers[i].name, req->headers[i].value);
-    for (size_t i = 0; rc == 0 && i < t->n_headers; i++)
-        rc = put(b, t->headers[i].name, tg_secret_reveal(t->headers[i].value));
     if (rc == 0)
-        rc = put_client_headers(b, tg_attempt_adapter(a), tg_attempt_job(a));
+        rc = put_onward(b, a, req);
+    if (rc == 0)
+        rc = tg_h1_write_header(b, TG_STR("X-Request-Id"), tg_attempt_job(a)->request_id);
     if (rc == 0 && req->aws_service)
         rc = tg_sign_aws(b, t, req, v, body, (size_t)n_body, tg_attempt_fail(a));
     if (rc < 0)

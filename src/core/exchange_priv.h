@@ -19,12 +19,13 @@ enum tg_output_state {
 struct tg_output {
     struct tg_sink sink; /* attempts emit into it */
     enum tg_output_state state;
-    bool translated;    /* rendered from events, not passed through */
-    bool rendering;     /* dialect->begin was called */
-    bool start_held;    /* a START event waits for the first content */
-    struct tg_str tier; /* its service tier */
-    bool write_failed;  /* the reply took no more */
-    struct tg_buf held; /* passed-through units before the first content */
+    bool translated;           /* rendered from events, not passed through */
+    bool rendering;            /* dialect->begin was called */
+    bool start_held;           /* a START event waits for the first content */
+    struct tg_str tier;        /* its service tier */
+    struct tg_str provider_id; /* the provider's own name for the request, of the last attempt */
+    bool write_failed;         /* the reply took no more */
+    struct tg_buf held;        /* passed-through units before the first content */
     uint64_t held_since_us;
     struct tg_buf tail;                   /* the last bytes, until the answer is kept */
     struct tg_conversation *conversation; /* conversation_priv.h; NULL: nothing is kept */

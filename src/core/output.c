@@ -5,9 +5,11 @@
 #include "base/err.h"
 #include "core/conversation_priv.h"
 #include "core/exchange_priv.h"
+#include "core/headers_priv.h"
 #include "policy/price.h"
 
-#define MAX_HEADERS    24
+#define MAX_HEADERS    44 /* Anthropic's limits alone are 18 */
+#define LATER_HEADERS  4  /* room for what is added last */
 #define MAX_HELD_BYTES (64u << 10)
 #define HOLD_US        5000000
 
@@ -24,14 +26,19 @@ static void add(struct head_list *l, struct tg_str name, struct tg_str value)
         l->h[l->n++] = (struct tg_http_header){name, value};
 }
 
-/* What of a provider's head is of use to the client. */
-static bool is_passed_back(struct tg_str name)
+/* What the gateway says itself stands: a provider's header of that name is not the client's. */
+static void add_returned(struct head_list *l, const struct tg_http_head *head)
 {
-    return tg_str_istarts(name, TG_STR("x-ratelimit-")) ||
-           tg_str_istarts(name, TG_STR("openai-")) ||
-           tg_str_istarts(name, TG_STR("anthropic-ratelimit-")) ||
-           tg_str_ieq(name, TG_STR("retry-after")) || tg_str_ieq(name, TG_STR("retry-after-ms")) ||
-           tg_str_ieq(name, TG_STR("x-should-retry"));
+    size_t own = l->n;
+    for (size_t i = 0; i < head->n_headers && l->n < MAX_HEADERS - LATER_HEADERS; i++) {
+        struct tg_str name = head->headers[i].name;
+        bool taken = !tg_headers_is_returned(name);
+        for (size_t k = 0; k < own && !taken; k++)
+            taken = tg_str_ieq(l->h[k].name, name);
+        if (!taken)
+            add(l, name, head->headers[i].value);
+    }
+    add(l, TG_STR("x-tollgate-provider-request-id"), tg_headers_provider_id(head));
 }
 
 static void add_common(struct tg_exchange *x, struct head_list *l)
@@ -43,17 +50,16 @@ static void add_common(struct tg_exchange *x, struct head_list *l)
     if (x->cors_origin.n) {
         add(l, TG_STR("access-control-allow-origin"), x->cors_origin);
         add(l, TG_STR("access-control-expose-headers"),
-            TG_STR("x-request-id, retry-after, x-tollgate-target, x-tollgate-fidelity"));
+            TG_STR("x-request-id, request-id, retry-after, retry-after-ms, x-tollgate-target, "
+                   "x-tollgate-fidelity"));
         add(l, TG_STR("vary"), TG_STR("Origin"));
     }
     if (!x->attempt)
         return;
     add(l, TG_STR("x-tollgate-target"), tg_attempt_target(x->attempt)->name);
     const struct tg_http_head *head = tg_attempt_response_head(x->attempt);
-    for (size_t i = 0; head && i < head->n_headers && l->n < MAX_HEADERS - 4; i++) {
-        if (is_passed_back(head->headers[i].name))
-            add(l, head->headers[i].name, head->headers[i].value);
-    }
+    if (head)
+        add_returned(l, head);
 }
 
 static int respond(struct tg_exchange *x, int status, struct head_list *l, uint64_t length)

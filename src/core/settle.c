@@ -6,6 +6,7 @@
 #include "base/num.h"
 #include "base/utf8.h"
 #include "core/exchange_priv.h"
+#include "core/headers_priv.h"
 
 /* Of what clients choose: a line that is too long would be lost, and with it the request. */
 #define MAX_NAME_BYTES     200
@@ -70,8 +71,17 @@ void tg_settle_received(struct tg_exchange *x)
     tg_log_end(b);
 }
 
+/* What the provider's people ask for when one asks them about a request. */
+static void note_provider_id(struct tg_exchange *x)
+{
+    const struct tg_http_head *head = tg_attempt_response_head(x->attempt);
+    struct tg_str id = head ? tg_headers_provider_id(head) : TG_STR("");
+    x->out.provider_id = tg_arena_dup(&x->arena, tg_str_first(id, MAX_NAME_BYTES));
+}
+
 void tg_settle_attempt(struct tg_exchange *x)
 {
+    note_provider_id(x);
     const struct tg_attempt_times *t = tg_attempt_times(x->attempt);
     const struct tg_fail *f = tg_attempt_failure(x->attempt);
     struct tg_str target = tg_attempt_target(x->attempt)->name, model = model_label(x);
@@ -192,6 +202,8 @@ static void log_exchange(struct tg_exchange *x, uint64_t took_us)
     struct tg_str lost = tg_fit_text(x);
     if (lost.n)
         tg_log_str(b, "fidelity", lost);
+    if (x->out.provider_id.n)
+        add_name(b, "provider_request_id", x->out.provider_id);
     if (x->call.user.n)
         add_name(b, "user", x->call.user);
     add_metadata(b, x->call.metadata);
