@@ -60,7 +60,8 @@ static int check_contents(const struct tg_json *request, struct tg_fail *f)
     const struct tg_json *contents = tg_json_get(request, TG_STR("contents"));
     if (tg_json_is_nil(contents))
         return tg_fail_param(f, TG_E_MISSING_FIELD, "contents", "'contents' is missing");
-    if (!tg_json_is_arr(contents) || !tg_json_count(contents))
+    bool list = tg_json_is_arr(contents) && tg_json_count(contents);
+    if (!list && !tg_json_is_obj(contents)) /* a single one, as in Google's own samples */
         return tg_fail_param(f, TG_E_INVALID_VALUE, "contents",
                              "'contents' must be an array with at least one entry");
     return 0;

@@ -54,11 +54,11 @@ static int one_builtin(const struct tg_gemini_in *in, const struct tg_json_iter 
 static size_t count_tools(const struct tg_json *list)
 {
     size_t n = 0;
-    struct tg_json_iter it = tg_json_iter(list);
+    struct tg_json_iter it = tg_json_proto_list(list);
     while (tg_json_next(&it)) {
         struct tg_json_iter m = tg_json_iter(it.value);
         while (tg_json_next(&m))
-            n += 1 + tg_json_count(m.value);
+            n += 1 + tg_json_proto_count(m.value);
     }
     return n;
 }
@@ -81,7 +81,7 @@ static int one_tool(const struct tg_gemini_in *in, const struct tg_json *v, size
             out->n_tools++;
             continue;
         }
-        struct tg_json_iter f = tg_json_iter(m.value);
+        struct tg_json_iter f = tg_json_proto_list(m.value);
         while (tg_json_next(&f)) {
             snprintf(path, sizeof path, "tools[%zu].functionDeclarations[%zu]", index, f.index);
             int rc = one_function(in, f.value, path, &out->tools[out->n_tools]);
@@ -98,12 +98,12 @@ static int parse_tools(const struct tg_gemini_in *in, const struct tg_json *list
 {
     if (tg_json_is_nil(list))
         return 0;
-    if (!tg_json_is_arr(list))
+    if (!tg_json_is_arr(list) && !tg_json_is_obj(list))
         return tg_gemini_bad(in, "tools", "must be an array");
     out->tools = tg_arena_array(in->a, count_tools(list) + 1, sizeof *out->tools);
     if (!out->tools)
         return tg_gemini_no_memory(in);
-    struct tg_json_iter it = tg_json_iter(list);
+    struct tg_json_iter it = tg_json_proto_list(list);
     int rc = 0;
     while (!rc && tg_json_next(&it))
         rc = one_tool(in, it.value, it.index, out);
@@ -113,15 +113,16 @@ static int parse_tools(const struct tg_gemini_in *in, const struct tg_json *list
 /* ANY with some of the functions: one is a named choice, all of them are "required". */
 static void choose_among(const struct tg_json *names, struct tg_chat_req *req)
 {
-    size_t n = tg_json_count(names), functions = 0;
+    struct tg_json_iter it = tg_json_proto_list(names);
+    size_t n = tg_json_proto_count(names), functions = 0;
     for (size_t i = 0; i < req->n_tools; i++)
         functions += req->tools[i].is_function;
     req->tool_choice.kind = n == 0           ? TG_TOOL_CHOICE_REQUIRED
                             : n == 1         ? TG_TOOL_CHOICE_NAMED
                             : n == functions ? TG_TOOL_CHOICE_REQUIRED
                                              : TG_TOOL_CHOICE_RAW;
-    if (n == 1)
-        req->tool_choice.name = tg_json_str(tg_json_at(names, 0));
+    if (n == 1 && tg_json_next(&it))
+        req->tool_choice.name = tg_json_str(it.value);
 }
 
 /* VALIDATED is AUTO whose calls keep to their schemas: what is more than AUTO is left over. */
@@ -189,8 +190,8 @@ static int number(const struct tg_gemini_in *in, const struct tg_json_iter *it,
     for (size_t i = 0; i < TG_ARRAY_LEN(known); i++) {
         if (!tg_json_proto_is(it->name, known[i].name))
             continue;
-        int rc =
-            known[i].d ? tg_json_double(it->value, known[i].d) : tg_json_i64(it->value, known[i].i);
+        int rc = known[i].d ? tg_json_proto_double(it->value, known[i].d)
+                            : tg_json_proto_i64(it->value, known[i].i);
         if (rc)
             return tg_gemini_bad(in, known[i].path,
                                  known[i].d ? "must be a number" : "must be a whole number");
@@ -202,9 +203,7 @@ static int number(const struct tg_gemini_in *in, const struct tg_json_iter *it,
 
 static int stops(const struct tg_gemini_in *in, const struct tg_json *v, struct tg_sampling *s)
 {
-    struct tg_json_iter it = tg_json_iter(v);
-    if (!tg_json_is_arr(v))
-        return tg_gemini_bad(in, "generationConfig.stopSequences", "must be an array");
+    struct tg_json_iter it = tg_json_proto_list(v);
     while (tg_json_next(&it)) {
         if (!tg_json_is_str(it.value) || s->n_stops == TG_CHAT_MAX_STOPS)
             return tg_gemini_bad(in, "generationConfig.stopSequences",
@@ -227,7 +226,7 @@ static int thinking(const struct tg_gemini_in *in, const struct tg_json *v,
     r->show = tg_json_is_bool(show) ? tg_json_true(show) : -1;
     int64_t n;
     if (!tg_json_is_nil(budget)) {
-        if (tg_json_i64(budget, &n) || n < -1)
+        if (tg_json_proto_i64(budget, &n) || n < -1)
             return tg_gemini_bad(in, "generationConfig.thinkingConfig.thinkingBudget",
                                  "must be a whole number");
         r->adaptive = n == -1;

@@ -273,7 +273,7 @@ static void split_content(struct messages *m, enum tg_role role, struct tg_part 
         add_message(m, TG_ROLE_TOOL, parts + i, 1);
         from = i + 1;
     }
-    if (from < n || n == 0)
+    if (from < n)
         add_message(m, role, parts + from, n - from);
     m->list[first].extra.members =
         role == TG_ROLE_ASSISTANT ? TG_STR("\"role\":\"model\"") : TG_STR("\"role\":\"user\"");
@@ -286,20 +286,17 @@ static int read_parts(const struct tg_gemini_in *in, const struct tg_json *conte
     char path[64];
     if (!tg_json_is_nil(list) && !tg_json_is_arr(list) && !tg_json_is_obj(list))
         return tg_gemini_bad(in, where, "has parts that are not an array");
-    bool one = tg_json_is_obj(list); /* Google takes a single one too */
-    size_t n = one ? 1 : tg_json_count(list);
     struct tg_part *parts = m->parts + m->n_parts;
-    struct tg_json_iter it = tg_json_iter(one ? NULL : list);
-    for (size_t i = 0; i < n; i++) {
-        const struct tg_json *v = !one && tg_json_next(&it) ? it.value : list;
-        snprintf(path, sizeof path, "%s.parts[%zu]", where, i);
-        int rc = tg_gemini_parse_part(in, v, path, &parts[i]);
+    struct tg_json_iter it = tg_json_proto_list(list);
+    while (tg_json_next(&it)) {
+        snprintf(path, sizeof path, "%s.parts[%zu]", where, it.index);
+        int rc = tg_gemini_parse_part(in, it.value, path, &parts[it.index]);
         if (rc)
             return rc;
     }
-    m->n_parts += n;
     *out = parts;
-    *out_n = n;
+    *out_n = tg_json_proto_count(list);
+    m->n_parts += *out_n;
     return 0;
 }
 
@@ -325,6 +322,10 @@ static int one_content(const struct tg_gemini_in *in, const struct tg_json *v, s
     int rc = read_parts(in, v, where, m, &parts, &n);
     if (rc)
         return rc;
+    if (!n && role == TG_ROLE_ASSISTANT)
+        return 0; /* a turn in which nothing was said */
+    if (!n)
+        return tg_gemini_bad(in, where, "has no parts");
     if (continues_turn(m, role))
         m->list[m->n - 1].n_parts += n; /* they stand right behind */
     else
@@ -394,10 +395,10 @@ static int join_thoughts(const struct tg_gemini_in *in, struct tg_message *m)
 /* No more than so many messages, nor parts. */
 static size_t most_messages(const struct tg_json *system, const struct tg_json *contents)
 {
-    size_t n = 2 + tg_json_count(tg_json_get(system, TG_STR("parts")));
-    struct tg_json_iter it = tg_json_iter(contents);
+    size_t n = 2 + tg_json_proto_count(tg_json_get(system, TG_STR("parts")));
+    struct tg_json_iter it = tg_json_proto_list(contents);
     while (tg_json_next(&it))
-        n += 1 + tg_json_count(tg_json_get(it.value, TG_STR("parts")));
+        n += 1 + tg_json_proto_count(tg_json_get(it.value, TG_STR("parts")));
     return n;
 }
 
@@ -413,7 +414,7 @@ int tg_gemini_parse_contents(const struct tg_gemini_in *in, const struct tg_json
     if (!m.list || !m.parts)
         return tg_gemini_no_memory(in);
     int rc = system_message(in, system, &m);
-    struct tg_json_iter it = tg_json_iter(contents);
+    struct tg_json_iter it = tg_json_proto_list(contents);
     while (!rc && tg_json_next(&it))
         rc = one_content(in, it.value, it.index, &m);
     if (rc)

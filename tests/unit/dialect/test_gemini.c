@@ -213,12 +213,13 @@ static void media_by_their_types(void **state)
 
 static void schemas_change_their_spelling(void **state)
 {
-    meaning("{\"contents\":[{}],\"tools\":[{\"function_declarations\":[{\"name\":\"f\","
-            "\"parameters\":{\"type\":\"OBJECT\",\"properties\":{\"type\":{\"type\":\"STRING\","
-            "\"nullable\":true,\"enum\":[\"A\"]},\"l\":{\"type\":\"ARRAY\",\"items\":{\"type\":"
-            "\"INTEGER\"},\"min_items\":\"2\",\"any_of\":[{\"type\":\"NUMBER\"}]}},\"required\":["
-            "\"type\"],\"propertyOrdering\":[\"l\"]}}]},{\"googleSearch\":{}}],\"toolConfig\":{"
-            "\"functionCallingConfig\":{\"mode\":\"ANY\",\"allowedFunctionNames\":[\"f\"]}}}");
+    meaning(
+        "{\"contents\":[{\"parts\":[{}]}],\"tools\":[{\"function_declarations\":[{\"name\":\"f\","
+        "\"parameters\":{\"type\":\"OBJECT\",\"properties\":{\"type\":{\"type\":\"STRING\","
+        "\"nullable\":true,\"enum\":[\"A\"]},\"l\":{\"type\":\"ARRAY\",\"items\":{\"type\":"
+        "\"INTEGER\"},\"min_items\":\"2\",\"any_of\":[{\"type\":\"NUMBER\"}]}},\"required\":["
+        "\"type\"],\"propertyOrdering\":[\"l\"]}}]},{\"googleSearch\":{}}],\"toolConfig\":{"
+        "\"functionCallingConfig\":{\"mode\":\"ANY\",\"allowedFunctionNames\":[\"f\"]}}}");
     assert_int_equal(req.n_tools, 2);
     assert_is(req.tools[0].parameters,
               TG_STR("{\"type\":\"object\",\"properties\":{\"type\":{\"type\":[\"string\","
@@ -234,7 +235,8 @@ static void schemas_change_their_spelling(void **state)
 static void generation_config(void **state)
 {
     struct tg_str got = meaning(
-        "{\"contents\":[{}],\"generation_config\":{\"temperature\":0.5,\"topP\":1,\"top_k\":40.0,"
+        "{\"contents\":[{\"parts\":[{}]}],\"generation_config\":{\"temperature\":0.5,\"topP\":1,"
+        "\"top_k\":40.0,"
         "\"maxOutputTokens\":9,\"stopSequences\":[\"a\",\"b\"],\"candidateCount\":2,\"seed\":7,"
         "\"presencePenalty\":1,\"frequencyPenalty\":-1,\"responseLogprobs\":true,\"logprobs\":3,"
         "\"responseMimeType\":\"application/json\",\"responseSchema\":{\"type\":\"OBJECT\"},"
@@ -247,12 +249,51 @@ static void generation_config(void **state)
                          "\"mediaResolution\":\"LOW\"},\"labels\":{\"a\":\"b\"}");
     assert_true(req.reasoning.adaptive);
     assert_int_equal(req.reasoning.show, 1);
-    meaning("{\"contents\":[{}],\"generationConfig\":{\"thinkingConfig\":{\"thinkingLevel\":"
+    meaning("{\"contents\":[{\"parts\":[{}]}],\"generationConfig\":{\"thinkingConfig\":{"
+            "\"thinkingLevel\":"
             "\"HIGH\"}}}");
     assert_is(req.reasoning.effort, TG_STR("high"));
-    assert_is(meaning("{\"contents\":[{}],\"generationConfig\":{\"topK\":\"x\"}}"),
+    assert_is(meaning("{\"contents\":[{\"parts\":[{}]}],\"generationConfig\":{\"topK\":\"x\"}}"),
               TG_STR("generationConfig.topK"));
-    assert_is(meaning("{\"contents\":[{}],\"generationConfig\":[]}"), TG_STR("generationConfig"));
+    assert_is(meaning("{\"contents\":[{\"parts\":[{}]}],\"generationConfig\":[]}"),
+              TG_STR("generationConfig"));
+}
+
+/* Google's JSON parser takes a single value for a list of one and numbers as text; its own samples
+ * have contents, parts and tools like that. */
+static void single_values_are_lists_of_one(void **state)
+{
+    meaning("{\"contents\":{\"parts\":{\"text\":\"hi\"}},\"system_instruction\":{\"parts\":{"
+            "\"text\":\"S\"}},\"tools\":{\"function_declarations\":{\"name\":\"f\"}},"
+            "\"toolConfig\":{\"functionCallingConfig\":{\"mode\":\"ANY\","
+            "\"allowedFunctionNames\":\"f\"}},\"generationConfig\":{\"stopSequences\":\"X\","
+            "\"temperature\":\"0.5\",\"maxOutputTokens\":\"12\"}}");
+    assert_int_equal(req.n_messages, 2);
+    assert_is(req.messages[0].parts[0].text, TG_STR("S"));
+    assert_is(req.messages[1].parts[0].text, TG_STR("hi"));
+    assert_int_equal(req.n_tools, 1);
+    assert_is(req.tools[0].name, TG_STR("f"));
+    assert_int_equal(req.tool_choice.kind, TG_TOOL_CHOICE_NAMED);
+    assert_is(req.tool_choice.name, TG_STR("f"));
+    assert_int_equal(req.sampling.n_stops, 1);
+    assert_true(req.sampling.temperature == 0.5);
+    assert_int_equal(req.sampling.max_tokens, 12);
+    assert_is(meaning("{\"contents\":\"hi\"}"), TG_STR("contents"));
+    assert_is(meaning("{\"contents\":[{\"parts\":[{}]}],\"tools\":7}"), TG_STR("tools"));
+    assert_is(meaning("{\"contents\":[{\"parts\":[{}]}],\"generationConfig\":{"
+                      "\"maxOutputTokens\":\"1x\"}}"),
+              TG_STR("generationConfig.maxOutputTokens"));
+}
+
+/* Google says so too; a turn of the model's may have been empty. */
+static void contents_have_parts(void **state)
+{
+    assert_is(meaning("{\"contents\":[{\"role\":\"user\"}]}"), TG_STR("contents[0]"));
+    assert_is(meaning("{\"contents\":[{\"role\":\"user\",\"parts\":[]}]}"), TG_STR("contents[0]"));
+    meaning("{\"contents\":[{\"parts\":[{\"text\":\"a\"}]},{\"role\":\"model\",\"parts\":[]},{"
+            "\"parts\":[{\"text\":\"b\"}]}]}");
+    assert_int_equal(req.n_messages, 2);
+    assert_int_equal(req.messages[1].role, TG_ROLE_USER);
 }
 
 /* ---- opaque state ---- */
@@ -688,6 +729,8 @@ int main(void)
         T(media_by_their_types),
         T(schemas_change_their_spelling),
         T(generation_config),
+        T(single_values_are_lists_of_one),
+        T(contents_have_parts),
         T(signatures_come_back_as_they_were),
         T(foreign_state_survives),
         T(bodies_pass_but_for_the_model),
