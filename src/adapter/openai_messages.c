@@ -170,13 +170,15 @@ static bool plain_texts(const struct ctx *c, const struct tg_part *parts, size_t
     return true;
 }
 
-static int write_content(const struct ctx *c, const struct tg_part *parts, size_t n)
+/* Without any content it is null where something stands beside it, else an empty text: a server
+ * that wants a text refuses null. */
+static int write_content(const struct ctx *c, const struct tg_part *parts, size_t n, bool beside)
 {
     struct tg_jw *w = c->w;
     size_t texts;
     tg_jw_key(w, TG_STR("content"));
     if (plain_texts(c, parts, n, &texts)) {
-        if (!texts) {
+        if (!texts && beside) {
             tg_jw_null(w);
             return 0;
         }
@@ -325,7 +327,7 @@ static int write_result(const struct ctx *c, const struct tg_message *m, const s
         tg_jw_key(c->w, TG_STR("tool_call_id"));
         write_id(c, p->call_id);
     }
-    rc = write_content(c, p->parts, p->n_parts);
+    rc = write_content(c, p->parts, p->n_parts, c->own);
     if (c->own)
         tg_openai_write_members(c->w, m->extra.members);
     tg_jw_end_obj(c->w);
@@ -348,6 +350,15 @@ static int write_results(const struct ctx *c, const struct tg_message *m, size_t
     return 0;
 }
 
+static bool has_call_or_refusal(const struct tg_message *m)
+{
+    for (size_t i = 0; i < m->n_parts; i++) {
+        if (m->parts[i].kind == TG_PART_TOOL_CALL || m->parts[i].kind == TG_PART_REFUSAL)
+            return m->role == TG_ROLE_ASSISTANT;
+    }
+    return false;
+}
+
 static int write_message(const struct ctx *c, const struct tg_message *m)
 {
     size_t results;
@@ -357,7 +368,7 @@ static int write_message(const struct ctx *c, const struct tg_message *m)
     bool as_system =
         m->role == TG_ROLE_DEVELOPER && tg_openai_fate(c->e, TG_FEATURE_DEVELOPER) == TG_EMULATED;
     open_message(c, as_system ? TG_STR("system") : tg_str_c(tg_role_name(m->role)), m->name);
-    rc = write_content(c, m->parts, m->n_parts);
+    rc = write_content(c, m->parts, m->n_parts, c->own || has_call_or_refusal(m));
     if (m->role == TG_ROLE_ASSISTANT) {
         tg_openai_write_reasoning(c->e, m);
         write_refusal(c, m);

@@ -64,7 +64,15 @@ static void texts(void **state)
                           {.kind = TG_PART_TEXT, .text = TG_STR("b"), .raw = TG_STR("not ours")}};
     assert_str(message(p, 1, TG_ROLE_USER), "{\"role\":\"user\",\"content\":\"a\\\"\"}");
     assert_str(message(p, 2, TG_ROLE_SYSTEM), "{\"role\":\"system\",\"content\":\"a\\\"b\"}");
-    assert_str(message(p, 0, TG_ROLE_ASSISTANT), "{\"role\":\"assistant\",\"content\":null}");
+    /* null only beside something: servers refuse it elsewhere */
+    assert_str(message(p, 0, TG_ROLE_ASSISTANT), "{\"role\":\"assistant\",\"content\":\"\"}");
+    assert_str(message(p, 0, TG_ROLE_USER), "{\"role\":\"user\",\"content\":\"\"}");
+    struct tg_part result = {.kind = TG_PART_TOOL_RESULT, .call_id = TG_STR("c1")};
+    assert_str(message(&result, 1, TG_ROLE_TOOL),
+               "{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"\"}");
+    struct tg_part refusal = {.kind = TG_PART_REFUSAL, .text = TG_STR("no")};
+    assert_str(message(&refusal, 1, TG_ROLE_ASSISTANT),
+               "{\"role\":\"assistant\",\"content\":null,\"refusal\":\"no\"}");
 }
 
 static void media(void **state)
@@ -149,7 +157,7 @@ static void calls_and_results(void **state)
     };
     assert_str(message(results, 3, TG_ROLE_USER),
                "{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"r\"},"
-               "{\"role\":\"tool\",\"tool_call_id\":\"c2\",\"content\":null},"
+               "{\"role\":\"tool\",\"tool_call_id\":\"c2\",\"content\":\"\"},"
                "{\"role\":\"user\",\"content\":\"and\"}");
     assert_str(message(results, 1, TG_ROLE_TOOL),
                "{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"r\"}");
