@@ -1,6 +1,7 @@
 #include <sys/resource.h>
 
 #include "admin/view.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "json/write.h"
 
@@ -48,6 +49,23 @@ static void write_names(struct tg_jw *w, struct tg_str key, const struct tg_str_
     tg_jw_end_arr(w);
 }
 
+/* What Anthropic's clients look for beside: one list serves both. */
+static void write_anthropic(struct tg_jw *w, const struct tg_admin_view *v)
+{
+    char iso[40];
+    size_t n = tg_clock_iso(v->started_wall_us, iso, sizeof iso);
+    tg_jw_kstr(w, K("type"), K("model"));
+    tg_jw_kstr(w, K("created_at"), tg_str_make(iso, n));
+}
+
+static void write_end(struct tg_jw *w, struct tg_str key, const struct tg_model *m)
+{
+    if (m)
+        tg_jw_kstr(w, key, m->name);
+    else
+        tg_jw_kraw(w, key, K("null"));
+}
+
 static void write_model(struct tg_jw *w, const struct tg_admin_view *v, const struct tg_model *m)
 {
     const struct tg_snapshot *s = v->epoch->snapshot;
@@ -57,6 +75,7 @@ static void write_model(struct tg_jw *w, const struct tg_admin_view *v, const st
     tg_jw_kstr(w, K("id"), m->name);
     tg_jw_kstr(w, K("object"), K("model"));
     tg_jw_ki64(w, K("created"), v->started_wall_us / 1000000);
+    write_anthropic(w, v);
     tg_jw_kstr(w, K("owned_by"), tg_str_c(tg_backend_kind_name(t->kind)));
     tg_jw_kstr(w, K("display_name"), m->display_name);
     if (*tier)
@@ -87,6 +106,9 @@ int tg_admin_models(const struct tg_admin_view *v, struct tg_buf *out)
     for (size_t i = 0; i < s->n_models; i++)
         write_model(&w, v, &s->models[i]);
     tg_jw_end_arr(&w);
+    tg_jw_kbool(&w, K("has_more"), false);
+    write_end(&w, K("first_id"), s->n_models ? &s->models[0] : NULL);
+    write_end(&w, K("last_id"), s->n_models ? &s->models[s->n_models - 1] : NULL);
     tg_jw_end_obj(&w);
     return done(out);
 }

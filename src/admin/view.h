@@ -88,7 +88,8 @@ struct tg_admin_view {
     size_t n_engines;
 };
 
-/* GET /v1/models: OpenAI's list shape with display name, tier, context and prices. */
+/* GET /v1/models: OpenAI's list shape with display name, tier, context and prices, and what
+ * Anthropic's has beside that. */
 int tg_admin_models(const struct tg_admin_view *v, struct tg_buf *out) TG_WARN_UNUSED;
 /* GET /v1/models/{id}: TG_E_MODEL_NOT_FOUND with the nearest name. */
 int tg_admin_model(const struct tg_admin_view *v, struct tg_str id, struct tg_buf *out,

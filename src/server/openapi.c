@@ -62,6 +62,15 @@ static void add_dialect(struct list *l, const struct tg_dialect *d)
     }
 }
 
+static const char *page_tag(struct tg_str path)
+{
+    if (tg_str_starts(path, TG_STR("/api/")))
+        return "Ollama";
+    if (tg_str_starts(path, TG_STR("/v1beta/")))
+        return "Gemini";
+    return tg_str_starts(path, TG_STR("/v1/responses")) ? "OpenAI" : "Operation";
+}
+
 static void add_page(struct list *l, struct tg_str path, const char *method,
                      const struct tg_page_doc *doc)
 {
@@ -71,9 +80,10 @@ static void add_page(struct list *l, struct tg_str path, const char *method,
         .method = method,
         .path = path,
         .summary = doc->summary,
-        .tag = tg_str_starts(path, TG_STR("/v1/responses")) ? "OpenAI" : "Operation",
+        .tag = page_tag(path),
+        .takes = doc->takes,
         .gives = doc->gives,
-        .fails = "OpenAIError",
+        .fails = doc->fails ? doc->fails : "OpenAIError",
         .query = doc->query,
         .statuses = doc->statuses,
         .type = doc->type,

@@ -11,7 +11,10 @@ void tg_page_fail(struct tg_page *p, const struct tg_fail *f)
     tg_buf_clear(&p->body);
     p->status = tg_fail_status(f);
     p->type = "application/json";
-    tg_dialect_openai_fail(f, p->request_id, false, &p->body);
+    if (p->render_fail)
+        p->render_fail(f, p->request_id, false, &p->body);
+    else
+        tg_dialect_openai_fail(f, p->request_id, false, &p->body);
 }
 
 void tg_page_fail_with(struct tg_page *p, int err, const char *text)
@@ -94,7 +97,7 @@ static void page_step(struct tg_task *t)
     unsigned ev = tg_http_conn_take_events(p->conn);
     if (ev & (TG_CONN_FLUSHED | TG_CONN_GONE))
         on_gone(p);
-    else if (p->finish)
+    else if (p->finish && (!p->wants_body || ev & TG_CONN_BODY_DONE))
         finish(p);
 }
 

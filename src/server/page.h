@@ -21,7 +21,11 @@ struct tg_page {
     struct tg_buf body;
     int status;
     const char *type;
-    const char *allow;             /* of a 405 */
+    const char *allow; /* of a 405 */
+    /* The shape of errors, by who asks; NULL: OpenAI's. */
+    void (*render_fail)(const struct tg_fail *f, struct tg_str request_id, bool in_stream,
+                        struct tg_buf *out);
+    bool wants_body;               /* finish() makes the page when the request's body is there */
     const char *policy, *encoding; /* Content-Security-Policy, Content-Encoding; or NULL */
     /* Of a page that asks the store: */
     struct tg_store_wait wait;

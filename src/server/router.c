@@ -11,6 +11,7 @@
 #include "core/fanout.h"
 #include "server/cors.h"
 #include "server/engine_models.h"
+#include "server/model_pages.h"
 #include "server/page.h"
 #include "server/response_pages.h"
 #include "server/routes_priv.h"
@@ -44,7 +45,7 @@ static void sum_gauges(struct tg_worker *w, struct tg_admin_view *v)
     v->gauges[TG_GAUGE_STORE_SWEPT] = store.swept;
 }
 
-static void make_view(struct tg_page *p, struct tg_admin_view *v)
+void tg_router_view(struct tg_page *p, struct tg_admin_view *v)
 {
     struct tg_worker *w = p->worker;
     *v = (struct tg_admin_view){
@@ -70,7 +71,7 @@ static void make_view(struct tg_page *p, struct tg_admin_view *v)
 static void page_models(struct tg_page *p)
 {
     struct tg_admin_view v;
-    make_view(p, &v);
+    tg_router_view(p, &v);
     if (tg_admin_models(&v, &p->body) < 0)
         tg_page_fail_with(p, TG_E_NOMEM, "out of memory");
 }
@@ -110,7 +111,7 @@ static void page_model(struct tg_page *p)
         tg_page_fail_with(p, TG_E_BAD_REQUEST, "malformed percent-encoding in the model's name");
         return;
     }
-    make_view(p, &v);
+    tg_router_view(p, &v);
     int rc = tg_admin_model(&v, id, &p->body, &f);
     if (rc == 0)
         return;
@@ -126,7 +127,7 @@ static void page_liveness(struct tg_page *p)
 static void page_health(struct tg_page *p)
 {
     struct tg_admin_view v;
-    make_view(p, &v);
+    tg_router_view(p, &v);
     if (tg_admin_health(&v, &p->body, &p->status) < 0)
         tg_page_fail_with(p, TG_E_NOMEM, "out of memory");
 }
@@ -138,7 +139,7 @@ static void page_metrics(struct tg_page *p)
         tg_page_fail_with(p, TG_E_NOT_FOUND, "metrics are switched off (METRICS_ENABLED)");
         return;
     }
-    make_view(p, &v);
+    tg_router_view(p, &v);
     p->type = "text/plain; version=0.0.4; charset=utf-8";
     if (tg_admin_metrics(&v, &p->body) < 0)
         tg_page_fail_with(p, TG_E_NOMEM, "out of memory");
@@ -184,6 +185,19 @@ static const struct tg_page_route pages[] = {
      .delete_ = {"Forgets a kept response", "ResponseDeleted"}},
     {TG_STR_INIT("/v1/models"), false, page_models, .get = {"The models", "ModelList"}},
     {TG_STR_INIT("/v1/models/"), true, page_model, .get = {"One model", "Model"}},
+    {TG_STR_INIT("/v1beta/models"), false, tg_page_gemini_models,
+     .get = {"The models, in Gemini's form", "GeminiModels", .fails = "GeminiError"}},
+    {TG_STR_INIT("/v1beta/models/"), true, tg_page_gemini_model,
+     .get = {"One model, in Gemini's form", "GeminiModel", .fails = "GeminiError"}},
+    {TG_STR_INIT("/api/tags"), false, tg_page_ollama_tags,
+     .get = {"The models, in Ollama's form", "OllamaModels", .fails = "OllamaError"}},
+    {TG_STR_INIT("/api/ps"), false, tg_page_ollama_ps,
+     .get = {"The local models in memory", "OllamaModels", .fails = "OllamaError"}},
+    {TG_STR_INIT("/api/show"), false, tg_page_ollama_show, TG_STR_INIT(""), POST,
+     .post = {"One model, in Ollama's form", "OllamaShow", .takes = "OllamaShowRequest",
+              .fails = "OllamaError"}},
+    {TG_STR_INIT("/api/version"), false, tg_page_ollama_version,
+     .get = {"The version of Ollama's API", "OllamaVersion", .fails = "OllamaError"}},
     {TG_STR_INIT("/health"), false, page_liveness, .get = {"Liveness", "Liveness"}},
     {TG_STR_INIT("/v1/health"), false, page_health,
      .get = {"Readiness and detail", "Health", .statuses = "200 503"}},
@@ -316,6 +330,7 @@ static void on_request(void *ctx, struct tg_http_conn *c, struct tg_http_req *re
     p->path = path;
     p->query = query;
     p->cors_origin = origin;
+    tg_page_choose_fail(p, d);
     answer_page(p, find_page(path), d);
 }
 

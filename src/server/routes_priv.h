@@ -3,6 +3,7 @@
 #ifndef TG_SERVER_ROUTES_PRIV_H
 #define TG_SERVER_ROUTES_PRIV_H
 
+#include "admin/view.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/compiler.h"
@@ -16,6 +17,7 @@ enum { TG_ROUTE_GET = 1, TG_ROUTE_POST = 2, TG_ROUTE_DELETE = 4 };
 /* One method of a page. Names and statuses as in struct tg_api_row; statuses "": it is refused. */
 struct tg_page_doc {
     const char *summary, *gives, *query, *statuses, *type;
+    const char *takes, *fails; /* fails NULL: "OpenAIError" */
 };
 
 struct tg_page_route {
@@ -28,6 +30,8 @@ struct tg_page_route {
 };
 
 const struct tg_page_route *tg_router_pages(size_t *out_n);
+/* What pages are made from, as it is now; scratch is the request's arena. */
+void tg_router_view(struct tg_page *p, struct tg_admin_view *v);
 
 /* The OpenAPI document of everything that is routed, appended. Scratch from the arena. TG_E_NOMEM.
  */

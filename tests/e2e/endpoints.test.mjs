@@ -114,12 +114,14 @@ describe('endpoints', () => {
 
   describe('GET /v1/models', () => {
     it('lists them in order, with everything a chooser wants', async () => {
-      const { object, data } = (await request(port, { path: '/v1/models' })).json;
+      const { object, data, ...page } = (await request(port, { path: '/v1/models' })).json;
       assert.equal(object, 'list');
       assert.deepEqual(data.map((m) => m.id).slice(0, 3), ['gpt-4', 'small', 'keyless']);
-      const { created, ...four } = data[0];
+      assert.deepEqual(page, { has_more: false, first_id: 'gpt-4', last_id: data.at(-1).id });
+      const { created, created_at: at, ...four } = data[0];
+      assert.equal(Math.floor(Date.parse(at) / 1000), created);
       assert.ok(Math.abs(created - Date.now() / 1000) < 600);
-      assert.deepEqual(four, { id: 'gpt-4', object: 'model', owned_by: 'openai_compatible', display_name: 'GPT 4', tier: 'large',
+      assert.deepEqual(four, { id: 'gpt-4', object: 'model', type: 'model', owned_by: 'openai_compatible', display_name: 'GPT 4', tier: 'large',
         backend_type: 'openai_compatible', backend_model: 'provider-model', context_length: 8192, max_tokens: 4096,
         pricing: { input_usd_per_million_tokens: 2.5, output_usd_per_million_tokens: 10 }, aliases: ['four'], default: true, available: true });
       assert.equal(data[2].available, false);

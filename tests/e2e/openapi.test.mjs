@@ -201,10 +201,13 @@ describe('/openapi.json', () => {
   });
 
   it('pages', async () => {
-    for (const path of ['/v1/models', '/v1/models/said', '/health', '/v1/health', '/metrics', '/v1/metrics', '/openapi.json', '/docs', '/docs/start.js', '/redoc', '/redoc/redoc.standalone.js']) {
+    for (const path of ['/v1/models', '/v1/models/said', '/v1beta/models', '/v1beta/models/said', '/api/tags', '/api/ps', '/api/version', '/health', '/v1/health', '/metrics', '/v1/metrics', '/openapi.json', '/docs', '/docs/start.js', '/redoc', '/redoc/redoc.standalone.js']) {
       await check('get', path);
     }
     await check('get', '/v1/models/none', { status: 404 });
+    await check('get', '/v1beta/models/none', { status: 404 });
+    await check('post', '/api/show', { json: { model: 'said' } });
+    await check('post', '/api/show', { json: { model: 'none' }, status: 404 });
     await check('post', '/v1/models/tollgate-tiny/load', { status: 202 });
     await check('post', '/v1/models/tollgate-tiny/unload', { status: 202 });
     await check('post', '/v1/models/said/load', { status: 400 });
@@ -233,7 +236,7 @@ describe('/openapi.json', () => {
       '/v1/completions': [{}], '/v1/embeddings': [{}], '/v1/moderations': [{}], '/v1/rerank': [{ query: 'a' }, { documents: ['a'] }],
       '/v1/messages': [{ messages: TALK }, { max_tokens: 9 }], '/v1/generate': [{}, { prompt: 'a', top_p: 2 }],
       '/v1/llm/chat': [{ models: ['said'] }, { messages: TALK, models: [] }], '/v1beta/models/said:generateContent': [{}],
-      '/v1beta/models/said:embedContent': [{}], '/api/embed': [{}],
+      '/v1beta/models/said:embedContent': [{}], '/api/embed': [{}], '/api/show': [{}],
     };
     for (const [path, bodies] of Object.entries(bad)) {
       const { template } = find('post', path);
