@@ -13,7 +13,7 @@ struct invoke_dec {
     struct tg_anthropic_dec claude;
     struct tg_aws_dec frames;
     struct tg_buf event; /* of one frame, as a server-sent event */
-    bool stream, over;
+    bool stream;
 };
 
 static int begin(void *state, const struct tg_adapter_response *resp)
@@ -35,7 +35,6 @@ static int on_head(void *state, const struct tg_http_head *head)
 
 static int stop(struct invoke_dec *d, struct tg_sink *sink, const struct tg_fail *fail)
 {
-    d->over = true;
     return tg_anthropic_emit_error(&d->claude, sink, fail);
 }
 
@@ -70,8 +69,10 @@ static int on_frame(struct invoke_dec *d, const struct tg_aws_frame *f, struct t
     if (rc == 0 && tg_buf_ok(&d->event))
         return tg_anthropic_on_bytes(&d->claude, tg_buf_str(&d->event), sink);
     tg_fail_clear(&fail);
-    (void)tg_fail_set(&fail, rc == TG_E_NOMEM ? rc : TG_E_UPSTREAM_INVALID,
-                      "the provider's stream is malformed"); /* its value is the error */
+    /* what is decoded is shorter than its frame: only memory can have been wanting */
+    (void)tg_fail_set(
+        &fail, rc == TG_E_NOMEM || !tg_buf_ok(&d->event) ? TG_E_NOMEM : TG_E_UPSTREAM_INVALID,
+        "the provider's stream is malformed"); /* its value is the error */
     return stop(d, sink, &fail);
 }
 
@@ -81,9 +82,9 @@ static int on_bytes(void *state, struct tg_str in, struct tg_sink *sink)
     struct tg_aws_frame f;
     struct tg_fail fail;
     int rc;
-    if (!d->stream)
+    if (!d->stream || d->claude.encoded)
         return tg_anthropic_on_bytes(&d->claude, in, sink);
-    while (!d->over && (rc = tg_aws_next(&d->frames, &in, &f)) != 0) {
+    while (d->claude.mode != TG_ANTHROPIC_OVER && (rc = tg_aws_next(&d->frames, &in, &f)) != 0) {
         if (rc < 0) {
             tg_fail_clear(&fail);
             (void)tg_fail_set(&fail, rc, "%s", tg_err_info(rc)->text); /* its value is rc */

@@ -239,8 +239,11 @@ static int on_part_start(struct tg_gemini_render *r, struct tg_gemini_choice *c,
     c->part = ev->part;
     c->opaque = ev->opaque;
     tg_buf_clear(&c->id);
-    tg_buf_str_add(&c->id, ev->id);
-    tg_buf_str_add(&c->signature, ev->signature);
+    int rc = tg_buf_str_add(&c->id, ev->id);
+    if (rc == 0)
+        rc = tg_buf_str_add(&c->signature, ev->signature);
+    if (rc)
+        return rc;
     if (ev->media)
         return media_part(r, ev, out);
     return ev->part_kind == TG_PART_RAW ? raw_part(r, ev, out) : 0;
@@ -297,11 +300,11 @@ static void on_part_end(struct tg_gemini_render *r, struct tg_gemini_choice *c,
         flush_signature(r, c, ev->choice, out);
 }
 
-static void on_finish(struct tg_gemini_render *r, struct tg_gemini_choice *c,
-                      const struct tg_event *ev, struct tg_buf *out)
+static int on_finish(struct tg_gemini_render *r, struct tg_gemini_choice *c,
+                     const struct tg_event *ev, struct tg_buf *out)
 {
     if (c->finished)
-        return;
+        return 0;
     flush_signature(r, c, ev->choice, out);
     for (size_t i = 0; i < r->n_calls;) {
         if (r->calls[i].choice == ev->choice)
@@ -311,7 +314,7 @@ static void on_finish(struct tg_gemini_render *r, struct tg_gemini_choice *c,
     }
     c->finished = true;
     c->finish = ev->finish;
-    tg_buf_str_add(&c->word, ev->text);
+    return tg_buf_str_add(&c->word, ev->text);
 }
 
 static int stream_event(struct tg_gemini_render *r, const struct tg_event *ev, struct tg_buf *out)
@@ -327,10 +330,9 @@ static int stream_event(struct tg_gemini_render *r, const struct tg_event *ev, s
         return on_part_start(r, c, ev, out);
     if (ev->kind == TG_EV_DELTA)
         return on_delta(r, c, ev, out);
-    if (ev->kind == TG_EV_PART_END)
-        on_part_end(r, c, ev, out);
-    else
-        on_finish(r, c, ev, out);
+    if (ev->kind == TG_EV_FINISH)
+        return on_finish(r, c, ev, out);
+    on_part_end(r, c, ev, out);
     return 0;
 }
 

@@ -174,7 +174,7 @@ void tg_ollama_write_counts(const struct tg_render_info *info, const struct tg_u
     tg_buf_u64(out, took_us * 1000);
 }
 
-static void write_said(const struct tg_ollama_render *r, struct tg_buf *out)
+static int write_said(const struct tg_ollama_render *r, struct tg_buf *out)
 {
     const struct tg_collect_choice *ch = r->collect.n_choices ? &r->collect.choices[0] : NULL;
     struct tg_buf text;
@@ -185,12 +185,16 @@ static void write_said(const struct tg_ollama_render *r, struct tg_buf *out)
     }
     tg_buf_str_add(out, r->generate ? TG_STR(",\"response\":") : TG_STR(",\"content\":"));
     tg_buf_json_str(out, tg_buf_str(&text));
+    int rc = tg_buf_ok(&text) ? 0 : TG_E_NOMEM;
     tg_buf_clear(&text);
     if (ch && tg_collect_text(ch, TG_PART_REASONING, &text)) {
         tg_buf_lit(out, ",\"thinking\":");
         tg_buf_json_str(out, tg_buf_str(&text));
     }
+    if (!tg_buf_ok(&text))
+        rc = TG_E_NOMEM;
     tg_buf_fini(&text);
+    return rc;
 }
 
 static int write_calls(const struct tg_ollama_render *r, struct tg_buf *out)
@@ -222,8 +226,8 @@ int tg_ollama_finish(void *state, const struct tg_render_info *info, const struc
         tg_buf_str_add(out,
                        r->generate ? TG_STR(",\"response\":\"\"") : TG_STR(",\"content\":\"\""));
     } else {
-        write_said(r, out);
-        if (!r->generate)
+        rc = write_said(r, out);
+        if (rc == 0 && !r->generate)
             rc = write_calls(r, out);
     }
     if (!r->generate)
