@@ -43,6 +43,8 @@ struct tg_call {
     bool include_usage; /* the client wants usage in its stream */
     bool json_array;    /* the stream is one JSON array (Gemini without alt=sse) */
     bool store;         /* the answer is to be kept (Responses) */
+    bool loads;         /* nothing is asked: the model is to be ready, or to go (Ollama). Who does
+                         * not pass that on answers without its provider */
     struct tg_str tail; /* of the path, where one format has several endpoints:
                          * "/images/edits"; else "" */
     /* Set by the caller before splice(): the provider's names of top-level members, ended by one
