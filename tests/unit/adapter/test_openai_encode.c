@@ -178,15 +178,14 @@ static void results_that_are_pictures(void **state)
         {.kind = TG_PART_TOOL_RESULT, .call_id = TG_STR("c3"), .parts = &text, .n_parts = 1},
         {.kind = TG_PART_TEXT, .text = TG_STR("and")},
     };
-#define IMAGE          "{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,AA==\"}}"
-#define FIRST          "{\"type\":\"text\",\"text\":\"Result of the tool call c1:\"}," IMAGE
-#define BELOW          "The result is in the user's message below."
-#define TOOL(id, text) "{\"role\":\"tool\",\"tool_call_id\":\"" id "\",\"content\":\"" text "\"}"
-#define USER(parts)    "{\"role\":\"user\",\"content\":[" parts "]}"
-#define BOTH           FIRST ",{\"type\":\"text\",\"text\":\"Result of the tool call c2:\"}," IMAGE
-    assert_str(message(results, 4, TG_ROLE_USER),
-               TOOL("c1", "r") "," TOOL("c2", BELOW) "," TOOL("c3", "t") "," USER(
-                   BOTH) ",{\"role\":\"user\",\"content\":\"and\"}");
+#define IMAGE            "{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,AA==\"}}"
+#define OF(id)           "{\"type\":\"text\",\"text\":\"Result of the tool call " id ":\"}," IMAGE
+#define TOOL(id, text)   "{\"role\":\"tool\",\"tool_call_id\":\"" id "\",\"content\":\"" text "\"},"
+#define SAID(role, text) "{\"role\":\"" role "\",\"content\":\"" text "\"}"
+#define SHOWN(parts)     "{\"role\":\"user\",\"content\":[" parts "]},"
+#define BELOW            "The result is in the user's message below."
+#define TURN             TOOL("c1", "r") TOOL("c2", BELOW) TOOL("c3", "t") SHOWN(OF("c1") "," OF("c2"))
+    assert_str(message(results, 4, TG_ROLE_USER), TURN SAID("user", "and"));
     /* one message a result, and a later turn */
     struct tg_message m[] = {
         {.role = TG_ROLE_TOOL, .parts = &results[0], .n_parts = 1},
@@ -194,15 +193,15 @@ static void results_that_are_pictures(void **state)
         {.role = TG_ROLE_TOOL, .parts = &results[2], .n_parts = 1},
         {.role = TG_ROLE_ASSISTANT, .parts = &text, .n_parts = 1},
         {.role = TG_ROLE_TOOL, .parts = &results[0], .n_parts = 1},
+        {.role = TG_ROLE_ASSISTANT, .parts = &text, .n_parts = 1},
     };
-    struct tg_chat_req req = foreign(m, 5);
+#define MORE SAID("assistant", "t") "," TOOL("c1", "r") SHOWN(OF("c1")) SAID("assistant", "t")
+    struct tg_chat_req req = foreign(m, TG_ARRAY_LEN(m));
     assert_int_equal(encode(&req), 0);
-    assert_str(
-        out.body,
-        "{\"model\":\"up\",\"messages\":[" TOOL("c1", "r") "," TOOL(
-            "c2", BELOW) "," TOOL("c3",
-                                  "t") "," USER(BOTH) ",{\"role\":\"assistant\",\"content\":\"t\"}"
-                                                      "," TOOL("c1", "r") "," USER(FIRST) "]}");
+    assert_str(out.body, "{\"model\":\"up\",\"messages\":[" TURN MORE "]}");
+    req = foreign(m, 5); /* nothing behind the last result */
+    assert_int_equal(encode(&req), 0);
+    assert_true(tg_str_ends(out.body, TG_STR(IMAGE "]}]}")));
     struct tg_part raw = {.kind = TG_PART_RAW, .raw = TG_STR("{}")};
     results[0].parts = &raw;
     results[0].n_parts = 1;
