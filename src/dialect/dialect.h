@@ -155,6 +155,9 @@ struct tg_dialect {
     /* Written when a stream has been silent for long; NULL: a comment line of server-sent events;
      * "": nothing may be. */
     const char *keep_alive;
+    /* The same where a unit of a stream says what it belongs to (of info: model, created_s, call);
+     * NULL: keep_alive. */
+    void (*write_silence)(const struct tg_render_info *info, struct tg_buf *out);
     const struct tg_keep_ops *keep; /* NULL: its answers are not kept */
     const char *id_header; /* second header that gives the request id ("request-id"); NULL: none */
 };

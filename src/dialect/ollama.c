@@ -150,7 +150,7 @@ const struct tg_dialect tg_dialect_ollama_chat = {
     .fini = tg_ollama_fini,
     .render_fail = tg_ollama_fail,
     .stream_content_type = "application/x-ndjson",
-    .keep_alive = "",
+    .write_silence = tg_ollama_write_silence,
 };
 
 const struct tg_dialect tg_dialect_ollama_generate = {
@@ -168,5 +168,5 @@ const struct tg_dialect tg_dialect_ollama_generate = {
     .fini = tg_ollama_fini,
     .render_fail = tg_ollama_fail,
     .stream_content_type = "application/x-ndjson",
-    .keep_alive = "",
+    .write_silence = tg_ollama_write_silence,
 };

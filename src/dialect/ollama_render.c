@@ -153,6 +153,16 @@ int tg_ollama_render(void *state, const struct tg_render_info *info, const struc
     return info->stream ? stream_event(r, ev, out) : tg_collect_on_event(&r->collect, ev);
 }
 
+/* A line that says nothing: this format has no comments, and its readers take no empty lines. */
+void tg_ollama_write_silence(const struct tg_render_info *info, struct tg_buf *out)
+{
+    bool generate = info->call && info->call->dialect == &tg_dialect_ollama_generate;
+    tg_ollama_write_head(info, out);
+    tg_buf_str_add(out, generate ? TG_STR(",\"response\":\"\",\"done\":false}\n")
+                                 : TG_STR(",\"message\":{\"role\":\"assistant\",\"content\":\"\"},"
+                                          "\"done\":false}\n"));
+}
+
 /* ---- the end ---- */
 
 void tg_ollama_write_counts(const struct tg_render_info *info, const struct tg_usage *usage,
