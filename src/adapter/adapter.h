@@ -121,6 +121,7 @@ extern const struct tg_adapter tg_adapter_anthropic;      /* Anthropic's Message
 extern const struct tg_adapter tg_adapter_bedrock;        /* Bedrock: Converse */
 extern const struct tg_adapter tg_adapter_bedrock_invoke; /* Bedrock: Claude by InvokeModel */
 extern const struct tg_adapter tg_adapter_cohere;         /* its v2 API */
+extern const struct tg_adapter tg_adapter_huggingface;    /* its servers' native API */
 extern const struct tg_adapter tg_adapter_ollama;         /* its native API */
 extern const struct tg_adapter tg_adapter_openai;         /* OpenAI and all that speak its API */
 extern const struct tg_adapter tg_adapter_azure;          /* OpenAI's API on Azure */

@@ -45,7 +45,7 @@ static const struct tg_conf_kind kinds[] = {
      .key_env = {"HF_TOKEN"},
      .own_url_no_key = true,
      .key_header = "authorization",
-     .apis = {TG_API_CHAT}},
+     .apis = {TG_API_CHAT, TG_API_NATIVE}},
     {.kind = TG_BACKEND_AZURE_OPENAI,
      .flags = HTTP_OPENAI | TG_CF_VERSIONED,
      .url_env = {"AZURE_OPENAI_ENDPOINT"},
@@ -232,6 +232,11 @@ static int default_url(struct tg_conf_load *l, struct tg_conf_model_def *d,
     struct tg_conf_origin where = d->where;
     struct tg_str text, key = tg_conf_model_key(l, d, "base_url");
     const char *name;
+    if (d->target.provider.api == TG_API_NATIVE) {
+        tg_conf_error(l, &d->where, key,
+                      "is required with api native: expected the URL of a server of your own");
+        return 0;
+    }
     if (first_env(l, k->url_env, TG_ARRAY_LEN(k->url_env), &name, &text, &where)) {
         key = tg_str_c(name);
         if (k->kind == TG_BACKEND_OLLAMA)
@@ -256,8 +261,12 @@ static void normalise_path(struct tg_conf_load *l, struct tg_conf_model_def *d,
 {
     struct tg_provider_config *p = &d->target.provider;
     struct tg_config_url *u = &d->target.url;
-    if (k->kind == TG_BACKEND_HUGGINGFACE && !tg_str_ends(u->path, TG_STR("/v1"))) {
-        u->path = tg_arena_printf(l->arena, "%.*s/v1", TG_STR_ARG(u->path));
+    if (k->kind == TG_BACKEND_HUGGINGFACE) {
+        bool has = tg_str_ends(u->path, TG_STR("/v1")), wants = p->api != TG_API_NATIVE;
+        if (wants && !has)
+            u->path = tg_arena_printf(l->arena, "%.*s/v1", TG_STR_ARG(u->path));
+        else if (has && !wants)
+            u->path = tg_str_first(u->path, u->path.n - 3);
         return;
     }
     for (size_t i = 0; i < TG_ARRAY_LEN(k->suffixes) && k->suffixes[i]; i++) {

@@ -49,13 +49,10 @@ static const struct tg_conf_word backends[] = {
     {NULL, 0, false},
 };
 static const struct tg_conf_word apis[] = {
-    {"chat", TG_API_CHAT, false},
-    {"responses", TG_API_RESPONSES, false},
-    {"messages", TG_API_MESSAGES, false},
-    {"generate_content", TG_API_GENERATE_CONTENT, false},
-    {"converse", TG_API_CONVERSE, false},
-    {"invoke", TG_API_INVOKE, false},
-    {NULL, 0, false},
+    {"chat", TG_API_CHAT, false},         {"responses", TG_API_RESPONSES, false},
+    {"messages", TG_API_MESSAGES, false}, {"generate_content", TG_API_GENERATE_CONTENT, false},
+    {"converse", TG_API_CONVERSE, false}, {"invoke", TG_API_INVOKE, false},
+    {"native", TG_API_NATIVE, false},     {NULL, 0, false},
 };
 static const struct tg_conf_word tiers[] = {
     {"small", TG_TIER_SMALL, false},

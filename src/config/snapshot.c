@@ -62,6 +62,7 @@ const char *tg_provider_api_name(enum tg_provider_api a)
         [TG_API_GENERATE_CONTENT] = "generate_content",
         [TG_API_CONVERSE] = "converse",
         [TG_API_INVOKE] = "invoke",
+        [TG_API_NATIVE] = "native",
     };
     return (size_t)a < TG_ARRAY_LEN(names) ? names[a] : "";
 }

@@ -75,6 +75,7 @@ enum tg_provider_api {
     TG_API_GENERATE_CONTENT,
     TG_API_CONVERSE, /* bedrock */
     TG_API_INVOKE,
+    TG_API_NATIVE, /* huggingface: /generate, /embed, /rerank */
 };
 const char *tg_provider_api_name(enum tg_provider_api a); /* "generate_content"; "" for default */
 
@@ -118,7 +119,7 @@ struct tg_credential_config {
 
 /* What is special about a target's provider. Paths of url, after load, by kind: anthropic, gemini,
  * vertex, cohere and ollama without the version ("/v1", "/v1beta", "/api" …), azure_openai without
- * "/openai…", huggingface with "/v1", others as written. */
+ * "/openai…", huggingface with "/v1" (without it where the API is NATIVE), others as written. */
 struct tg_provider_config {
     struct tg_str provider; /* openai_compatible: whose quirks, as written; "": not said */
     enum tg_provider_api api;

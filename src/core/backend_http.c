@@ -204,7 +204,7 @@ const struct tg_quirks *tg_target_quirks(const struct tg_target *t)
 {
     if (t->kind == TG_BACKEND_OPENAI)
         return tg_quirks_find(TG_STR("openai"), t->url.host);
-    if (t->kind == TG_BACKEND_HUGGINGFACE)
+    if (t->kind == TG_BACKEND_HUGGINGFACE && t->provider.api != TG_API_NATIVE)
         return tg_quirks_find(TG_STR("huggingface"), t->url.host);
     if (t->kind != TG_BACKEND_OPENAI_COMPATIBLE)
         return NULL;

@@ -277,6 +277,8 @@ static bool speaks(const struct tg_adapter *ad, enum tg_provider_api api)
         return ad->api == TG_WIRE_GEMINI_GENERATE;
     case TG_API_CONVERSE:
         return ad->api == TG_WIRE_BEDROCK_CONVERSE;
+    case TG_API_NATIVE:
+        return ad->api == TG_WIRE_HF_GENERATE;
     }
     TG_UNREACHABLE();
 }

@@ -1,7 +1,7 @@
 #include "engine/callparse_priv.h"
 
 #include "base/err.h"
-#include "engine/textout_priv.h"
+#include "chat/textout.h"
 
 enum { HELD_MAX_BYTES = 256 << 10, NAME_MAX_BYTES = 256 };
 

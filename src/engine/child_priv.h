@@ -17,7 +17,7 @@
 #include "engine/prompt_priv.h"
 #include "engine/proto_priv.h"
 #include "engine/sched_priv.h"
-#include "engine/textout_priv.h"
+#include "chat/textout.h"
 
 /* The library's regular expressions recurse once per byte of a run of letters, with about 370
  * bytes of stack each: a stack for the longest text allowed. */

@@ -44,6 +44,8 @@ static const struct tg_adapter *const vertex[] = {&tg_adapter_vertex, &tg_adapte
 static const struct tg_adapter *const bedrock[] = {&tg_adapter_bedrock, &tg_adapter_bedrock_invoke,
                                                    NULL};
 
+static const struct tg_adapter *const huggingface[] = {&tg_adapter_openai, &tg_adapter_huggingface,
+                                                       NULL};
 static const struct tg_adapter *const cohere[] = {&tg_adapter_cohere, NULL};
 
 void tg_server_install_backends(struct tg_runtime *rt)
@@ -56,7 +58,7 @@ void tg_server_install_backends(struct tg_runtime *rt)
         {TG_BACKEND_OPENAI, &tg_backend_http_ops, openai},
         {TG_BACKEND_OPENAI_COMPATIBLE, &tg_backend_http_ops, openai},
         {TG_BACKEND_AZURE_OPENAI, &tg_backend_http_ops, azure},
-        {TG_BACKEND_HUGGINGFACE, &tg_backend_http_ops, openai},
+        {TG_BACKEND_HUGGINGFACE, &tg_backend_http_ops, huggingface},
         {TG_BACKEND_ANTHROPIC, &tg_backend_http_ops, anthropic},
         {TG_BACKEND_BEDROCK, &tg_backend_http_ops, bedrock},
         {TG_BACKEND_COHERE, &tg_backend_http_ops, cohere},

@@ -1,7 +1,7 @@
-/* Providers' answers through the adapters of Ollama, Cohere and Bedrock: the same events however
- * they are cut, exactly one terminal event, and what is passed on is what came. The first byte
- * chooses the adapter, task, stream, pass-through and the cuts; the same bytes as an error answer
- * are classified. */
+/* Providers' answers through the adapters of Ollama, Cohere, Bedrock and Hugging Face: the same
+ * events however they are cut, exactly one terminal event, and what is passed on is what came. The
+ * first byte chooses the adapter, task, stream, pass-through and the cuts; the same bytes as an
+ * error answer are classified. */
 #include "adapter/adapter.h"
 #include "base/alloc.h"
 #include "base/err.h"
@@ -21,6 +21,21 @@ static const struct kind {
     {&tg_adapter_bedrock, TG_WIRE_BEDROCK_CONVERSE, TG_TASK_COUNT},
     {&tg_adapter_bedrock_invoke, TG_WIRE_ANTHROPIC_MESSAGES, TG_TASK_CHAT},
 };
+
+/* Where InvokeModel has no other task; with FLAG_TAP its rankings, or with a stream its vectors. */
+static const struct kind huggingface = {&tg_adapter_huggingface, TG_WIRE_HF_GENERATE,
+                                        TG_TASK_RERANK};
+
+static struct tg_adapter_response huggingface_response(unsigned flags)
+{
+    enum tg_chat_task task = !(flags & FLAG_TAP)   ? TG_TASK_CHAT
+                             : flags & FLAG_STREAM ? TG_TASK_EMBED
+                                                   : TG_TASK_RERANK;
+    return (struct tg_adapter_response){.stream = task == TG_TASK_CHAT && flags & FLAG_STREAM,
+                                        .format = TG_WIRE_HF_GENERATE,
+                                        .task = task,
+                                        .max_pending_bytes = 1 << 16};
+}
 
 struct run {
     struct tg_sink sink;
@@ -107,8 +122,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
     if (n == 0 || n > 1 << 15)
         return 0;
-    const struct kind *k = &kinds[data[0] & 3];
-    bool items = data[0] & FLAG_ITEMS;
+    bool items = data[0] & FLAG_ITEMS, hf = (data[0] & 3) == 3 && items;
+    const struct kind *k = hf ? &huggingface : &kinds[data[0] & 3];
     struct tg_adapter_response resp = {
         .stream = data[0] & FLAG_STREAM && !items,
         .tap = data[0] & FLAG_TAP && k->adapter->formats && (items || k->format != TG_WIRE_RERANK),
@@ -116,6 +131,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         .task = items ? k->items : TG_TASK_CHAT,
         .max_pending_bytes = 1 << 16,
     };
+    if (hf)
+        resp = huggingface_response(data[0]);
     struct tg_str body = tg_str_make((const char *)data + 1, n - 1);
     feed(&whole, k->adapter, &resp, body, body.n + 1);
     feed(&cut, k->adapter, &resp, body, pieces[data[0] >> CUT_SHIFT]);

@@ -20,7 +20,7 @@ static const struct {
     {"openai (chat)", &tg_adapter_openai}, {"openai (responses)", &tg_adapter_openai_responses},
     {"anthropic", &tg_adapter_anthropic},  {"gemini, vertex", &tg_adapter_gemini},
     {"bedrock", &tg_adapter_bedrock},      {"cohere", &tg_adapter_cohere},
-    {"ollama", &tg_adapter_ollama},
+    {"ollama", &tg_adapter_ollama},        {"huggingface (native)", &tg_adapter_huggingface},
 };
 
 static void write_table(struct tg_buf *b)

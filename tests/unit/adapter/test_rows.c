@@ -97,6 +97,11 @@ static void cohere(void **state)
     hold_all(&tg_adapter_cohere);
 }
 
+static void huggingface(void **state)
+{
+    hold_all(&tg_adapter_huggingface);
+}
+
 static struct tg_str header(const char *name)
 {
     struct tg_http_head head = {.headers = out.headers, .n_headers = out.n_headers};
@@ -133,6 +138,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(ollama, setup, teardown),
         cmocka_unit_test_setup_teardown(bedrock, setup, teardown),
         cmocka_unit_test_setup_teardown(cohere, setup, teardown),
+        cmocka_unit_test_setup_teardown(huggingface, setup, teardown),
         cmocka_unit_test_setup_teardown(bedrock_heads, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

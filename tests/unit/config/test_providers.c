@@ -53,6 +53,10 @@ static void base_urls_are_normalised(void **state)
          "A=", "x.endpoints.huggingface.cloud", "/v1", "", 443},
         {"backend_type: huggingface, base_url: 'https://x.endpoints.huggingface.cloud/v1/'",
          "A=", "x.endpoints.huggingface.cloud", "/v1", "", 443},
+        {"backend_type: huggingface, api: native, base_url: 'http://tgi.internal:8080/v1'",
+         "A=", "tgi.internal", "", "", 8080},
+        {"backend_type: huggingface, api: native, base_url: 'http://tgi.internal/a'",
+         "A=", "tgi.internal", "/a", "", 80},
         {"backend_type: huggingface, base_url: 'https://router.huggingface.co/together/v1'",
          "A=", "router.huggingface.co", "/together/v1", "", 443},
         {"backend_type: azure_openai, base_url: 'https://n.openai.azure.com/'",
@@ -119,6 +123,7 @@ static void apis_have_defaults(void **state)
         {"backend_type: cohere", TG_API_CHAT},
         {"backend_type: ollama", TG_API_CHAT},
         {"backend_type: huggingface", TG_API_CHAT},
+        {"backend_type: huggingface, base_url: 'http://a', api: native", TG_API_NATIVE},
     };
     struct fixture *f = *state;
     for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++)

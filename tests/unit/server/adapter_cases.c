@@ -381,6 +381,22 @@ const struct adapter_case adapter_cases[] = {
     {&tg_adapter_ollama, TG_WIRE_OLLAMA_EMBED, false,
      "{\"id\":\"e\",\"model\":\"m\",\"embeddings\":[[0.5,-1],[1,2]],\"prompt_eval_count\":2}",
      .task = TG_TASK_EMBED},
+    {&tg_adapter_huggingface, TG_WIRE_HF_GENERATE, true,
+     ": hi\r\n\r\n"
+     "data:{\"id\":\"c\",\"token\":{\"id\":1,\"text\":\"h\xc3\xa4 \\u00e4\",\"special\":false},"
+     "\"generated_text\":null,\"details\":null}\n\n"
+     "data:{\"index\":2,\"token\":{\"text\":\"</s>\",\"special\":true},\"generated_text\":\"h\","
+     "\"details\":{\"finish_reason\":\"eos_token\",\"generated_tokens\":2,\"input_length\":1}}\n\n",
+     "data:{\"token\":{\"text\":\"text\"},\"generated_text\":null}\n\n",
+     "data:{\"token\":{\"text\":\"\"},\"generated_text\":\"\"}\n\n"},
+    {&tg_adapter_huggingface, TG_WIRE_HF_GENERATE, false,
+     "{\"id\":\"c\",\"generated_text\":\"h\xc3\xa4\",\"details\":{\"finish_reason\":\"length\","
+     "\"generated_tokens\":2,\"seed\":null,\"prefill\":[],\"tokens\":[]}}"},
+    {&tg_adapter_huggingface, TG_WIRE_HF_GENERATE, false, "[[0.5,-1],[1e-3]]",
+     .task = TG_TASK_EMBED},
+    {&tg_adapter_huggingface, TG_WIRE_HF_GENERATE, false,
+     "[{\"id\":\"c\",\"index\":1,\"score\":0.9},{\"index\":0,\"score\":0.1}]",
+     .task = TG_TASK_RERANK},
     {&tg_adapter_gemini, TG_WIRE_GEMINI_COUNT, false, "{\"id\":\"c\",\"totalTokens\":11}",
      .task = TG_TASK_COUNT},
     {&tg_adapter_gemini, TG_WIRE_GEMINI_EMBED, false,

@@ -314,7 +314,7 @@ static void check_unknown(const struct adapter_case *k, bool tap)
             tg_buf_lit(&b, "yyyy");
         tg_buf_lit(&b, "\",");
     }
-    assert_true(b.n > body.n);
+    assert_true(b.n > body.n || tg_str_chr(body, '{') < 0);
     add_bytes(k, tg_buf_str(&b), &bytes);
     answer_feed(&got, k->adapter, &resp, tg_buf_str(&bytes), 0, true);
     assert_str_equal(tg_buf_str(&got.log), tg_buf_str(&want.log));

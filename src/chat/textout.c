@@ -1,4 +1,4 @@
-#include "engine/textout_priv.h"
+#include "chat/textout.h"
 
 #include "base/err.h"
 #include "base/utf8.h"

@@ -2,7 +2,7 @@
 
 #include "base/err.h"
 #include "base/utf8.h"
-#include "engine/textout_priv.h"
+#include "chat/textout.h"
 
 /* Pushes `text` in pieces of `step` bytes; returns what was released, with "|" where it ended. */
 static void run(struct tg_buf *all, struct tg_str text, size_t step, const struct tg_str *stops,

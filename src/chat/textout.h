@@ -2,8 +2,8 @@
  * beginning of a character or of a stop string, and cuts at the first stop string. Bytes that can
  * never become a character leave as U+FFFD, so what is released is always valid UTF-8.
  * Thread rule: one thread at a time. Strings handed out are valid until the next call. */
-#ifndef TG_ENGINE_TEXTOUT_PRIV_H
-#define TG_ENGINE_TEXTOUT_PRIV_H
+#ifndef TG_CHAT_TEXTOUT_H
+#define TG_CHAT_TEXTOUT_H
 
 #include "base/buf.h"
 #include "base/str.h"
