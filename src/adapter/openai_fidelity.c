@@ -32,7 +32,7 @@ const uint8_t tg_openai_fidelity[TG_FEATURE_COUNT] = {
     ROW(TOOL_CHOICE_RAW, REFUSED),
     ROW(PARALLEL, NATIVE),
     ROW(RESULT_ERROR, DROPPED),
-    ROW(RESULT_MEDIA, REFUSED),
+    ROW(RESULT_MEDIA, EMULATED), /* as the user's, behind the results */
     ROW(JSON_OBJECT, NATIVE),
     ROW(JSON_SCHEMA, NATIVE),
     ROW(EFFORT, NATIVE),

@@ -305,29 +305,135 @@ static void open_message(const struct ctx *c, struct tg_str role, struct tg_str 
         tg_jw_kstr(c->w, TG_STR("name"), name);
 }
 
-/* Not every server takes more than text from a tool. */
-static int check_result(const struct ctx *c, const struct tg_part *p)
+/* ---- pictures and documents that tools give ----
+ *
+ * A tool's message takes text only: the rest goes into a message of the user's behind the last
+ * result of the turn, since nothing may stand between a turn's results. */
+
+static bool is_media(const struct tg_part *p)
 {
-    for (size_t i = 0; i < p->n_parts && !c->own; i++) {
-        enum tg_part_kind k = p->parts[i].kind;
-        if (k != TG_PART_TEXT && tg_openai_fate(c->e, TG_FEATURE_RESULT_MEDIA) != TG_NATIVE)
+    return p->kind == TG_PART_IMAGE || p->kind == TG_PART_DOCUMENT;
+}
+
+/* How many of a result's parts are moved; < 0: it holds what can't be. */
+static int count_moved(const struct ctx *c, const struct tg_part *result)
+{
+    int n = 0;
+    if (c->own || tg_openai_fate(c->e, TG_FEATURE_RESULT_MEDIA) == TG_NATIVE)
+        return 0;
+    for (size_t i = 0; i < result->n_parts; i++) {
+        const struct tg_part *p = &result->parts[i];
+        if (p->kind != TG_PART_TEXT && !is_media(p))
             return cannot(c, "a tool's result that is not text");
+        n += is_media(p);
+    }
+    return n;
+}
+
+static void write_rest_of_result(const struct ctx *c, const struct tg_part *result, int moved)
+{
+    bool any = false;
+    tg_jw_key(c->w, TG_STR("content"));
+    tg_jw_str_open(c->w);
+    for (size_t i = 0; i < result->n_parts; i++) {
+        if (is_media(&result->parts[i]))
+            continue;
+        any = any || result->parts[i].text.n;
+        tg_jw_str_piece(c->w, result->parts[i].text);
+    }
+    if (!any && moved)
+        tg_jw_str_piece(c->w, TG_STR("The result is in the user's message below."));
+    tg_jw_str_close(c->w);
+}
+
+static int write_moved(const struct ctx *c, const struct tg_part *result)
+{
+    tg_jw_obj(c->w);
+    tg_jw_kstr(c->w, TG_STR("type"), TG_STR("text"));
+    tg_jw_key(c->w, TG_STR("text"));
+    tg_jw_str_open(c->w);
+    tg_jw_str_piece(c->w, TG_STR("Result of the tool call "));
+    tg_jw_str_piece(c->w, result->call_id);
+    tg_jw_str_piece(c->w, TG_STR(":"));
+    tg_jw_str_close(c->w);
+    tg_jw_end_obj(c->w);
+    for (size_t i = 0; i < result->n_parts; i++) {
+        int rc = is_media(&result->parts[i]) ? write_part(c, &result->parts[i]) : 0;
+        if (rc)
+            return rc;
     }
     return 0;
 }
 
+static size_t count_results(const struct tg_message *m)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->n_parts; i++)
+        n += m->parts[i].kind == TG_PART_TOOL_RESULT;
+    return n;
+}
+
+/* Of message `at`: opens the user's message when `open` says that it is not, yet. */
+static int move_media(const struct ctx *c, size_t at, bool *open)
+{
+    const struct tg_message *m = &c->e->req->messages[at];
+    for (size_t i = 0; i < m->n_parts; i++) {
+        const struct tg_part *p = &m->parts[i];
+        if (p->kind != TG_PART_TOOL_RESULT || count_moved(c, p) <= 0)
+            continue;
+        if (!*open) {
+            open_message(c, TG_STR("user"), TG_STR(""));
+            tg_jw_key(c->w, TG_STR("content"));
+            tg_jw_arr(c->w);
+            *open = true;
+        }
+        int rc = write_moved(c, p);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+/* Behind the results of this message, when none follow. */
+static int write_media_of_results(const struct ctx *c)
+{
+    const struct tg_message *all = c->e->req->messages;
+    size_t at = c->message, first = at;
+    bool open = false;
+    bool ends = count_results(&all[at]) < all[at].n_parts || at + 1 == c->e->req->n_messages ||
+                count_results(&all[at + 1]) == 0;
+    while (ends && first > 0 && all[first - 1].n_parts &&
+           count_results(&all[first - 1]) == all[first - 1].n_parts)
+        first--;
+    for (; ends && first <= at; first++) {
+        int rc = move_media(c, first, &open);
+        if (rc)
+            return rc;
+    }
+    if (open) {
+        tg_jw_end_arr(c->w);
+        tg_jw_end_obj(c->w);
+    }
+    return 0;
+}
+
+/* ---- messages ---- */
+
 static int write_result(const struct ctx *c, const struct tg_message *m, const struct tg_part *p)
 {
     bool legacy = c->own && tg_str_starts(p->call_id, TG_STR(TG_OPENAI_LEGACY_ID));
-    int rc = check_result(c, p);
-    if (rc)
-        return rc;
+    int rc = 0, moved = count_moved(c, p);
+    if (moved < 0)
+        return moved;
     open_message(c, legacy ? TG_STR("function") : TG_STR("tool"), legacy ? p->tool_name : m->name);
     if (!legacy) {
         tg_jw_key(c->w, TG_STR("tool_call_id"));
         write_id(c, p->call_id);
     }
-    rc = write_content(c, p->parts, p->n_parts, c->own);
+    if (moved)
+        write_rest_of_result(c, p, moved);
+    else
+        rc = write_content(c, p->parts, p->n_parts, c->own);
     if (c->own)
         tg_openai_write_members(c->w, m->extra.members);
     tg_jw_end_obj(c->w);
@@ -363,6 +469,8 @@ static int write_message(const struct ctx *c, const struct tg_message *m)
 {
     size_t results;
     int rc = write_results(c, m, &results);
+    if (!rc && results)
+        rc = write_media_of_results(c);
     if (rc || (results && results == m->n_parts))
         return rc;
     bool as_system =

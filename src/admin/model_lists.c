@@ -94,8 +94,10 @@ int tg_admin_ollama_tags(const struct tg_admin_view *v, struct tg_buf *out)
     tg_jw_obj(&w);
     tg_jw_key(&w, K("models"));
     tg_jw_arr(&w);
-    for (size_t i = 0; i < s->n_models && rc == 0; i++)
-        rc = write_tag(&w, v, &s->models[i], NULL);
+    for (size_t i = 0; i < s->n_models && rc == 0; i++) {
+        if (!s->models[i].wildcard)
+            rc = write_tag(&w, v, &s->models[i], NULL);
+    }
     tg_jw_end_arr(&w);
     tg_jw_end_obj(&w);
     return rc ? rc : done(out);
@@ -217,8 +219,10 @@ int tg_admin_gemini_models(const struct tg_admin_view *v, struct tg_buf *out)
     tg_jw_obj(&w);
     tg_jw_key(&w, K("models"));
     tg_jw_arr(&w);
-    for (size_t i = 0; i < s->n_models; i++)
-        write_gemini(&w, v, &s->models[i]);
+    for (size_t i = 0; i < s->n_models; i++) {
+        if (!s->models[i].wildcard)
+            write_gemini(&w, v, &s->models[i]);
+    }
     tg_jw_end_arr(&w);
     tg_jw_end_obj(&w);
     return done(out);

@@ -1,5 +1,6 @@
 /* The models as clients of Ollama and of Google's API ask for them. What a provider's model can do
  * is not known here: every one is said to complete and to take tools, which is translated.
+ * A wildcard is no model, so it is in none of the lists.
  * Thread rule: as view.h. Shapes: Ollama's client library (interfaces ListResponse, ShowResponse);
  * ai.google.dev/api/models. All fail with TG_E_NOMEM. */
 #ifndef TG_ADMIN_MODEL_LISTS_H

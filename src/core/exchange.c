@@ -314,14 +314,20 @@ static int next_target(struct tg_exchange *x)
     return f->err;
 }
 
-/* A count that no provider is asked for. */
-static enum step_result answer_estimate(struct tg_exchange *x)
+static bool needs_no_provider(const struct tg_exchange *x)
+{
+    return x->fit.estimate || (x->call.loads && !x->fit.pass);
+}
+
+/* A count that no provider is asked for; a model to be loaded where there is nothing to load. */
+static enum step_result answer_alone(struct tg_exchange *x)
 {
     tg_breaker_on_abandoned(&x->epoch->targets[x->plan->targets[x->next_target]].breaker);
-    x->usage = (struct tg_usage){
-        .source = TG_USAGE_ESTIMATED,
-        .input_tokens = tg_estimate_prompt(x->fit.chat),
-    };
+    if (x->fit.estimate)
+        x->usage = (struct tg_usage){
+            .source = TG_USAGE_ESTIMATED,
+            .input_tokens = tg_estimate_prompt(x->fit.chat),
+        };
     int rc = tg_output_prepare(x, true);
     if (rc == 0)
         rc = tg_output_finish(x);
@@ -335,8 +341,8 @@ static enum step_result start_attempt(struct tg_exchange *x)
     int rc = next_target(x);
     if (rc < 0)
         return fail_from(x, &x->rt->scratch_fail, rc);
-    if (x->fit.estimate)
-        return answer_estimate(x);
+    if (needs_no_provider(x))
+        return answer_alone(x);
     rc = make_attempt(x);
     if (rc < 0) {
         tg_breaker_on_abandoned(&x->epoch->targets[x->plan->targets[x->next_target]].breaker);

@@ -466,11 +466,28 @@ void tg_output_fail(struct tg_exchange *x, const struct tg_fail *fail)
     x->reply.ops->end(x->reply.ctx);
 }
 
+/* What may stand between two units of the client's format and says nothing. */
+static struct tg_str keep_alive_text(struct tg_exchange *x)
+{
+    if (x->call.json_array) /* blanks between elements; readers want the bracket to be first */
+        return x->out.state == TG_OUTPUT_STREAMING ? TG_STR("\n") : TG_STR("");
+    if (x->dialect->write_silence) {
+        struct tg_render_info info = {.model = answer_model(x),
+                                      .created_s = x->started_wall_us / 1000000,
+                                      .call = &x->call};
+        tg_buf_clear(&x->rt->scratch);
+        x->dialect->write_silence(&info, &x->rt->scratch);
+        return tg_buf_ok(&x->rt->scratch) ? tg_buf_str(&x->rt->scratch) : TG_STR("");
+    }
+    return x->dialect->keep_alive ? tg_str_c(x->dialect->keep_alive) : TG_STR(": keep-alive\n\n");
+}
+
 void tg_output_keep_alive(struct tg_exchange *x)
 {
-    const char *own = x->call.json_array ? "" : x->dialect->keep_alive;
-    struct tg_str text = own ? tg_str_c(own) : TG_STR(": keep-alive\n\n");
-    if (!text.n || x->out.write_failed || x->out.state == TG_OUTPUT_DONE)
+    if (x->out.write_failed || x->out.state == TG_OUTPUT_DONE)
+        return;
+    struct tg_str text = keep_alive_text(x);
+    if (!text.n)
         return;
     int rc = x->out.state == TG_OUTPUT_NONE ? open_stream(x) : 0;
     if (rc == 0)

@@ -43,6 +43,8 @@ struct tg_call {
     bool include_usage; /* the client wants usage in its stream */
     bool json_array;    /* the stream is one JSON array (Gemini without alt=sse) */
     bool store;         /* the answer is to be kept (Responses) */
+    bool loads;         /* nothing is asked: the model is to be ready, or to go (Ollama). Who does
+                         * not pass that on answers without its provider */
     struct tg_str tail; /* of the path, where one format has several endpoints:
                          * "/images/edits"; else "" */
     /* Set by the caller before splice(): the provider's names of top-level members, ended by one
@@ -153,6 +155,9 @@ struct tg_dialect {
     /* Written when a stream has been silent for long; NULL: a comment line of server-sent events;
      * "": nothing may be. */
     const char *keep_alive;
+    /* The same where a unit of a stream says what it belongs to (of info: model, created_s, call);
+     * NULL: keep_alive. */
+    void (*write_silence)(const struct tg_render_info *info, struct tg_buf *out);
     const struct tg_keep_ops *keep; /* NULL: its answers are not kept */
     const char *id_header; /* second header that gives the request id ("request-id"); NULL: none */
 };

@@ -44,14 +44,21 @@ static int open_body(const struct tg_dialect *d, const struct tg_field_table *t,
     return 0;
 }
 
+/* Without a message or a prompt the model is loaded, and with a keep_alive of 0 unloaded; the
+ * answer is one object, also to who wants a stream. */
+static void only_loads(struct tg_call *c)
+{
+    c->loads = true;
+    c->stream = false;
+}
+
 static int open_chat(struct tg_arena *a, const struct tg_http_head *head, struct tg_str text,
                      struct tg_call *out, struct tg_fail *f)
 {
     struct tg_body *b;
     int rc = open_body(&tg_dialect_ollama_chat, &chat_table, a, text, &b, out, f);
-    if (rc == 0 && tg_json_count(b->v[TG_F_MESSAGES]) == 0)
-        rc = tg_fail_param(f, TG_E_MISSING_FIELD, "messages",
-                           "'messages' must hold at least one message");
+    if (rc == 0 && !tg_json_count(b->v[TG_F_MESSAGES]))
+        only_loads(out);
     return rc;
 }
 
@@ -60,8 +67,8 @@ static int open_generate(struct tg_arena *a, const struct tg_http_head *head, st
 {
     struct tg_body *b;
     int rc = open_body(&tg_dialect_ollama_generate, &generate_table, a, text, &b, out, f);
-    if (rc == 0 && tg_json_is_nil(b->v[TG_F_PROMPT]))
-        rc = tg_fail_param(f, TG_E_MISSING_FIELD, "prompt", "'prompt' is missing");
+    if (rc == 0 && !tg_body_str(b, TG_F_PROMPT).n)
+        only_loads(out);
     return rc;
 }
 
@@ -143,7 +150,7 @@ const struct tg_dialect tg_dialect_ollama_chat = {
     .fini = tg_ollama_fini,
     .render_fail = tg_ollama_fail,
     .stream_content_type = "application/x-ndjson",
-    .keep_alive = "",
+    .write_silence = tg_ollama_write_silence,
 };
 
 const struct tg_dialect tg_dialect_ollama_generate = {
@@ -161,5 +168,5 @@ const struct tg_dialect tg_dialect_ollama_generate = {
     .fini = tg_ollama_fini,
     .render_fail = tg_ollama_fail,
     .stream_content_type = "application/x-ndjson",
-    .keep_alive = "",
+    .write_silence = tg_ollama_write_silence,
 };

@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "chat/call_id.h"
+#include "chat/media.h"
 #include "dialect/ollama_priv.h"
 #include "dialect/openai_priv.h"
 
@@ -71,6 +72,8 @@ static int read_stops(const struct tg_json *o, struct tg_sampling *s, struct tg_
         s->stops[s->n_stops++] = tg_json_str(v);
         return 0;
     }
+    if (!tg_json_is_nil(v) && !tg_json_is_arr(v))
+        return bad_option("stop", "must be a string or an array of strings", f);
     struct tg_json_iter it = tg_json_iter(v);
     while (tg_json_next(&it)) {
         if (!tg_json_is_str(it.value) || s->n_stops == TG_CHAT_MAX_STOPS)
@@ -182,12 +185,15 @@ int tg_ollama_images(const struct tg_json *list, const char *param, struct tg_pa
     struct tg_json_iter it = tg_json_iter(list);
     while (tg_json_next(&it)) {
         struct tg_str data = tg_json_str(it.value);
-        if (!data.n)
+        struct tg_media m = tg_media_of_url(data); /* some clients send it as a data URL */
+        if (m.source != TG_MEDIA_INLINE)
+            m = (struct tg_media){.source = TG_MEDIA_INLINE, .mime = mime_of(data), .data = data};
+        if (!m.data.n)
             return tg_fail_param(f, TG_E_INVALID_VALUE, param, "'%s' must hold base64 texts only",
                                  param);
         parts[(*io_n)++] = (struct tg_part){
             .kind = TG_PART_IMAGE,
-            .media = {.source = TG_MEDIA_INLINE, .mime = mime_of(data), .data = data},
+            .media = m,
         };
     }
     return 0;

@@ -33,6 +33,7 @@ void tg_ollama_fini(void *state);
 void tg_ollama_fail(const struct tg_fail *fail, struct tg_str request_id, bool in_stream,
                     struct tg_buf *out);
 /* `{"model":…,"created_at":…` */
+void tg_ollama_write_silence(const struct tg_render_info *info, struct tg_buf *out);
 void tg_ollama_write_head(const struct tg_render_info *info, struct tg_buf *out);
 /* `,"total_duration":…,"prompt_eval_count":…` and so on. */
 void tg_ollama_write_counts(const struct tg_render_info *info, const struct tg_usage *usage,

@@ -153,6 +153,16 @@ int tg_ollama_render(void *state, const struct tg_render_info *info, const struc
     return info->stream ? stream_event(r, ev, out) : tg_collect_on_event(&r->collect, ev);
 }
 
+/* A line that says nothing: this format has no comments, and its readers take no empty lines. */
+void tg_ollama_write_silence(const struct tg_render_info *info, struct tg_buf *out)
+{
+    bool generate = info->call && info->call->dialect == &tg_dialect_ollama_generate;
+    tg_ollama_write_head(info, out);
+    tg_buf_str_add(out, generate ? TG_STR(",\"response\":\"\",\"done\":false}\n")
+                                 : TG_STR(",\"message\":{\"role\":\"assistant\",\"content\":\"\"},"
+                                          "\"done\":false}\n"));
+}
+
 /* ---- the end ---- */
 
 void tg_ollama_write_counts(const struct tg_render_info *info, const struct tg_usage *usage,
@@ -214,6 +224,27 @@ static int write_calls(const struct tg_ollama_render *r, struct tg_buf *out)
     return rc;
 }
 
+/* Of a model that is to be unloaded: a number of seconds, or a duration ("0", "0s", "0m"). */
+static bool is_zero(const struct tg_json *keep_alive)
+{
+    struct tg_str s = tg_json_str(keep_alive);
+    double seconds;
+    if (s.n)
+        return s.p[0] == '0' && (s.n == 1 || s.p[1] == 's' || s.p[1] == 'm' || s.p[1] == 'h');
+    return tg_json_double(keep_alive, &seconds) == 0 && seconds == 0;
+}
+
+static struct tg_str done_reason(const struct tg_ollama_render *r,
+                                 const struct tg_render_info *info)
+{
+    if (info->call && info->call->loads) {
+        const struct tg_body *b = info->call->parsed;
+        bool unload = is_zero(tg_json_get(b->root, TG_STR("keep_alive")));
+        return unload ? TG_STR("\"unload\"") : TG_STR("\"load\"");
+    }
+    return r->finish == TG_FINISH_LENGTH ? TG_STR("\"length\"") : TG_STR("\"stop\"");
+}
+
 int tg_ollama_finish(void *state, const struct tg_render_info *info, const struct tg_usage *usage,
                      uint64_t now_us, struct tg_buf *out)
 {
@@ -233,7 +264,7 @@ int tg_ollama_finish(void *state, const struct tg_render_info *info, const struc
     if (!r->generate)
         tg_buf_char(out, '}');
     tg_buf_lit(out, ",\"done_reason\":");
-    tg_buf_str_add(out, r->finish == TG_FINISH_LENGTH ? TG_STR("\"length\"") : TG_STR("\"stop\""));
+    tg_buf_str_add(out, done_reason(r, info));
     tg_buf_lit(out, ",\"done\":true");
     tg_ollama_write_counts(info, usage, now_us, true, out);
     tg_buf_str_add(out, info->stream ? TG_STR("}\n") : TG_STR("}"));

@@ -1,7 +1,6 @@
 #include "server/router.h"
 
 #include "admin/api_docs.h"
-#include "admin/view.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -10,113 +9,21 @@
 #include "core/exchange.h"
 #include "core/fanout.h"
 #include "server/cors.h"
-#include "server/engine_models.h"
 #include "server/model_pages.h"
 #include "server/page.h"
+#include "server/page_view.h"
 #include "server/response_pages.h"
 #include "server/routes_priv.h"
 #include "server/worker.h"
 #include "wire/url.h"
 
-#define MAX_ENGINES 32
-
-/* ---- what pages are made from ---- */
-
-static void sum_gauges(struct tg_worker *w, struct tg_admin_view *v)
-{
-    struct tg_gateway_shared *sh = w->shared;
-    tg_worker_publish(w);
-    for (size_t i = 0; i < sh->n_workers; i++) {
-        for (size_t g = 0; g < TG_GAUGE_COUNT; g++)
-            v->gauges[g] += atomic_load_explicit(&sh->workers[i].gauges[g], memory_order_relaxed);
-        uint64_t lag = atomic_exchange(&sh->workers[i].max_lag_us, 0);
-        v->max_lag_us = lag > v->max_lag_us ? lag : v->max_lag_us;
-    }
-    v->gauges[TG_GAUGE_LOG_DROPPED] = tg_log_dropped();
-    v->gauges[TG_GAUGE_RELOADS] = atomic_load(&sh->reloads);
-    v->gauges[TG_GAUGE_RELOADS_FAILED] = atomic_load(&sh->reloads_failed);
-    struct tg_store_stats store = {0};
-    if (sh->store)
-        tg_store_stats(sh->store, &store);
-    v->gauges[TG_GAUGE_STORE_QUEUED] = store.queued;
-    v->gauges[TG_GAUGE_STORE_REQUESTS] = store.requests;
-    v->gauges[TG_GAUGE_STORE_FAILED] = store.failed;
-    v->gauges[TG_GAUGE_STORE_REFUSED] = store.refused;
-    v->gauges[TG_GAUGE_STORE_SWEPT] = store.swept;
-}
-
-void tg_router_view(struct tg_page *p, struct tg_admin_view *v)
-{
-    struct tg_worker *w = p->worker;
-    *v = (struct tg_admin_view){
-        .epoch = w->rt->epoch,
-        .metrics = w->shared->metrics,
-        .n_workers = w->shared->n_workers,
-        .started_wall_us = w->shared->started_wall_us,
-        .now_wall_us = tg_clock_wall_us(),
-        .draining = atomic_load(&w->shared->draining),
-    };
-    sum_gauges(w, v);
-    struct tg_admin_engine *e =
-        tg_arena_array(&p->req->arena, MAX_ENGINES, sizeof(struct tg_admin_engine));
-    if (e) {
-        v->engines = e;
-        v->n_engines = tg_engine_models_view(w->shared, w->rt->epoch->snapshot, &p->req->arena, e,
-                                             MAX_ENGINES);
-    }
-}
-
 /* ---- pages ---- */
 
-static void page_models(struct tg_page *p)
+/* Ollama's clients look here whether there is a server. */
+static void page_root(struct tg_page *p)
 {
-    struct tg_admin_view v;
-    tg_router_view(p, &v);
-    if (tg_admin_models(&v, &p->body) < 0)
-        tg_page_fail_with(p, TG_E_NOMEM, "out of memory");
-}
-
-/* POST /v1/models/{id}/load and /unload. */
-static void page_model_command(struct tg_page *p)
-{
-    struct tg_str rest = tg_str_from(p->path, sizeof "/v1/models/" - 1), id;
-    bool load = !tg_str_ends(rest, TG_STR("/unload"));
-    struct tg_fail f;
-    rest.n -= load ? sizeof "/load" - 1 : sizeof "/unload" - 1;
-    tg_fail_clear(&f);
-    if (tg_path_decode(&p->req->arena, rest, &id) < 0) {
-        tg_page_fail_with(p, TG_E_BAD_REQUEST, "malformed percent-encoding in the model's name");
-        return;
-    }
-    int rc =
-        tg_engine_models_command(p->worker->shared, p->worker->rt->epoch->snapshot, id, load, &f);
-    if (rc < 0) {
-        (void)tg_fail_set(&f, rc, "%s", tg_err_info(rc)->text); /* the first text stands */
-        tg_page_fail(p, &f);
-        return;
-    }
-    p->status = 202;
-    (void)tg_buf_lit(&p->body, "{\"model\":"); /* tg_page_send() tests the buffer */
-    (void)tg_buf_json_str(&p->body, id);
-    (void)tg_buf_printf(&p->body, ",\"command\":\"%s\"}", load ? "load" : "unload");
-}
-
-static void page_model(struct tg_page *p)
-{
-    struct tg_admin_view v;
-    struct tg_fail f;
-    struct tg_str id;
-    tg_fail_clear(&f);
-    if (tg_path_decode(&p->req->arena, tg_str_from(p->path, sizeof "/v1/models/" - 1), &id) < 0) {
-        tg_page_fail_with(p, TG_E_BAD_REQUEST, "malformed percent-encoding in the model's name");
-        return;
-    }
-    tg_router_view(p, &v);
-    int rc = tg_admin_model(&v, id, &p->body, &f);
-    if (rc == 0)
-        return;
-    (void)tg_fail_set(&f, rc, "%s", tg_err_info(rc)->text); /* the first text stands */
-    tg_page_fail(p, &f);
+    p->type = "text/plain; charset=utf-8";
+    (void)tg_buf_lit(&p->body, "Tollgate is running. Its API: /docs, /redoc, /openapi.json\n");
 }
 
 static void page_liveness(struct tg_page *p)
@@ -127,7 +34,7 @@ static void page_liveness(struct tg_page *p)
 static void page_health(struct tg_page *p)
 {
     struct tg_admin_view v;
-    tg_router_view(p, &v);
+    tg_page_view(p, &v);
     if (tg_admin_health(&v, &p->body, &p->status) < 0)
         tg_page_fail_with(p, TG_E_NOMEM, "out of memory");
 }
@@ -139,7 +46,7 @@ static void page_metrics(struct tg_page *p)
         tg_page_fail_with(p, TG_E_NOT_FOUND, "metrics are switched off (METRICS_ENABLED)");
         return;
     }
-    tg_router_view(p, &v);
+    tg_page_view(p, &v);
     p->type = "text/plain; version=0.0.4; charset=utf-8";
     if (tg_admin_metrics(&v, &p->body) < 0)
         tg_page_fail_with(p, TG_E_NOMEM, "out of memory");
@@ -170,9 +77,9 @@ static void page_api_doc(struct tg_page *p)
 #define DELETE TG_ROUTE_DELETE
 
 static const struct tg_page_route pages[] = {
-    {TG_STR_INIT("/v1/models/"), true, page_model_command, TG_STR_INIT("/load"), POST,
+    {TG_STR_INIT("/v1/models/"), true, tg_page_model_command, TG_STR_INIT("/load"), POST,
      .post = {"Loads a local model", "ModelCommand", .statuses = "202"}},
-    {TG_STR_INIT("/v1/models/"), true, page_model_command, TG_STR_INIT("/unload"), POST,
+    {TG_STR_INIT("/v1/models/"), true, tg_page_model_command, TG_STR_INIT("/unload"), POST,
      .post = {"Frees a local model's memory", "ModelCommand", .statuses = "202"}},
     {TG_STR_INIT("/v1/responses"), false, tg_page_response_upgrade,
      .get = {"Refused: there is no WebSocket here", .statuses = ""}},
@@ -183,8 +90,10 @@ static const struct tg_page_route pages[] = {
     {TG_STR_INIT("/v1/responses/"), true, tg_page_response, TG_STR_INIT(""), GET | DELETE,
      .get = {"A kept response", "Response"},
      .delete_ = {"Forgets a kept response", "ResponseDeleted"}},
-    {TG_STR_INIT("/v1/models"), false, page_models, .get = {"The models", "ModelList"}},
-    {TG_STR_INIT("/v1/models/"), true, page_model, .get = {"One model", "Model"}},
+    {TG_STR_INIT("/v1/models"), false, tg_page_models,
+     .get = {"The models; for Google's clients in Gemini's form", "ModelListInAnyForm"}},
+    {TG_STR_INIT("/v1/models/"), true, tg_page_model,
+     .get = {"One model; for Google's clients in Gemini's form", "ModelInAnyForm"}},
     {TG_STR_INIT("/v1beta/models"), false, tg_page_gemini_models,
      .get = {"The models, in Gemini's form", "GeminiModels", .fails = "GeminiError"}},
     {TG_STR_INIT("/v1beta/models/"), true, tg_page_gemini_model,
@@ -198,6 +107,7 @@ static const struct tg_page_route pages[] = {
               .fails = "OllamaError"}},
     {TG_STR_INIT("/api/version"), false, tg_page_ollama_version,
      .get = {"The version of Ollama's API", "OllamaVersion", .fails = "OllamaError"}},
+    {TG_STR_INIT("/"), false, page_root, .get = {"That it runs, as text", .type = "text/plain"}},
     {TG_STR_INIT("/health"), false, page_liveness, .get = {"Liveness", "Liveness"}},
     {TG_STR_INIT("/v1/health"), false, page_health,
      .get = {"Readiness and detail", "Health", .statuses = "200 503"}},

@@ -30,8 +30,6 @@ struct tg_page_route {
 };
 
 const struct tg_page_route *tg_router_pages(size_t *out_n);
-/* What pages are made from, as it is now; scratch is the request's arena. */
-void tg_router_view(struct tg_page *p, struct tg_admin_view *v);
 
 /* The OpenAPI document of everything that is routed, appended. Scratch from the arena. TG_E_NOMEM.
  */

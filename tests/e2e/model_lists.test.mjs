@@ -17,6 +17,7 @@ describe('lists of models', () => {
     gateway = await Gateway.start({ config: { models: {
       gpt: { backend_type: 'mock', display_name: 'A GPT', aliases: ['g'], context_length: 4096, max_tokens: 512 },
       claude: { backend_type: 'mock' },
+      'any-*': { backend_type: 'mock' },
     } } });
   });
   after(async () => { await gateway?.stop(); });
@@ -53,15 +54,17 @@ describe('lists of models', () => {
   });
 
   it('are read by Google\'s client', async () => {
-    const ai = new GoogleGenAI({ apiKey: 'none', httpOptions: { baseUrl: gateway.url } });
-    const names = [];
-    for await (const m of await ai.models.list()) names.push(m.name);
-    assert.deepEqual(names.sort(), NAMES.map((n) => `models/${n}`));
-    const one = await ai.models.get({ model: 'gpt' });
-    assert.equal(one.displayName, 'A GPT');
-    assert.equal(one.inputTokenLimit, 4096);
-    assert.equal(one.outputTokenLimit, 512);
-    await assert.rejects(ai.models.get({ model: 'nope' }), (e) => e.status === 404 && /nope/.test(e.message));
+    for (const apiVersion of ['v1beta', 'v1']) {
+      const ai = new GoogleGenAI({ apiKey: 'none', apiVersion, httpOptions: { baseUrl: gateway.url } });
+      const names = [];
+      for await (const m of await ai.models.list()) names.push(m.name);
+      assert.deepEqual(names.sort(), NAMES.map((n) => `models/${n}`));
+      const one = await ai.models.get({ model: 'gpt' });
+      assert.equal(one.displayName, 'A GPT');
+      assert.equal(one.inputTokenLimit, 4096);
+      assert.equal(one.outputTokenLimit, 512);
+      await assert.rejects(ai.models.get({ model: 'nope' }), (e) => e.status === 404 && /nope.*NOT_FOUND/s.test(e.message));
+    }
   });
 
   it('are read by Anthropic\'s and OpenAI\'s clients', async () => {
@@ -72,12 +75,12 @@ describe('lists of models', () => {
       assert.equal(m.type, 'model');
       assert.ok(!Number.isNaN(Date.parse(m.created_at)));
     }
-    assert.deepEqual(ids.sort(), NAMES);
+    assert.deepEqual(ids.sort(), ['any-*', ...NAMES]);
     assert.equal((await anthropic.models.retrieve('gpt')).display_name, 'A GPT');
     await assert.rejects(anthropic.models.retrieve('nope'), (e) => e instanceof Anthropic.NotFoundError
       && e.error.type === 'error' && e.error.error.type === 'not_found_error');
     const openai = new OpenAI({ apiKey: 'none', baseURL: `${gateway.url}/v1`, maxRetries: 0 });
-    assert.deepEqual((await openai.models.list()).data.map((m) => m.id).sort(), NAMES);
+    assert.deepEqual((await openai.models.list()).data.map((m) => m.id).sort(), ['any-*', ...NAMES]);
     await assert.rejects(openai.models.retrieve('nope'), (e) => e instanceof OpenAI.NotFoundError && e.code === 'model_not_found');
   });
 
@@ -97,6 +100,14 @@ describe('lists of models', () => {
     const anthropic = await get('/v1/models/nope', { 'anthropic-version': '2023-06-01' });
     assert.equal(anthropic.json.type, 'error');
     assert.equal((await get('/v1beta/models/%zz')).status, 400);
+  });
+
+  it('are preceded by a look whether there is a server', async () => {
+    for (const method of ['GET', 'HEAD']) {
+      const res = await request(gateway.port, { method, path: '/' });
+      assert.equal(res.status, 200);
+      assert.equal(res.text, method === 'GET' ? 'Tollgate is running. Its API: /docs, /redoc, /openapi.json\n' : '');
+    }
   });
 
   it('wait for a request that comes in pieces', async () => {

@@ -201,7 +201,7 @@ describe('/openapi.json', () => {
   });
 
   it('pages', async () => {
-    for (const path of ['/v1/models', '/v1/models/said', '/v1beta/models', '/v1beta/models/said', '/api/tags', '/api/ps', '/api/version', '/health', '/v1/health', '/metrics', '/v1/metrics', '/openapi.json', '/docs', '/docs/start.js', '/redoc', '/redoc/redoc.standalone.js']) {
+    for (const path of ['/', '/v1/models', '/v1/models/said', '/v1beta/models', '/v1beta/models/said', '/api/tags', '/api/ps', '/api/version', '/health', '/v1/health', '/metrics', '/v1/metrics', '/openapi.json', '/docs', '/docs/start.js', '/redoc', '/redoc/redoc.standalone.js']) {
       await check('get', path);
     }
     await check('get', '/v1/models/none', { status: 404 });

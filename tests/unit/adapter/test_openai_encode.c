@@ -163,6 +163,52 @@ static void calls_and_results(void **state)
                "{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"r\"}");
 }
 
+/* What a tool shows stands behind all results of the turn, where this format allows it. */
+static void results_that_are_pictures(void **state)
+{
+    struct tg_part shown[] = {
+        {.kind = TG_PART_TEXT, .text = TG_STR("r")},
+        {.kind = TG_PART_IMAGE,
+         .media = {TG_MEDIA_INLINE, TG_STR("image/png"), TG_STR("AA=="), TG_STR("")}},
+    };
+    struct tg_part text = {.kind = TG_PART_TEXT, .text = TG_STR("t")};
+    struct tg_part results[] = {
+        {.kind = TG_PART_TOOL_RESULT, .call_id = TG_STR("c1"), .parts = shown, .n_parts = 2},
+        {.kind = TG_PART_TOOL_RESULT, .call_id = TG_STR("c2"), .parts = &shown[1], .n_parts = 1},
+        {.kind = TG_PART_TOOL_RESULT, .call_id = TG_STR("c3"), .parts = &text, .n_parts = 1},
+        {.kind = TG_PART_TEXT, .text = TG_STR("and")},
+    };
+#define IMAGE            "{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,AA==\"}}"
+#define OF(id)           "{\"type\":\"text\",\"text\":\"Result of the tool call " id ":\"}," IMAGE
+#define TOOL(id, text)   "{\"role\":\"tool\",\"tool_call_id\":\"" id "\",\"content\":\"" text "\"},"
+#define SAID(role, text) "{\"role\":\"" role "\",\"content\":\"" text "\"}"
+#define SHOWN(parts)     "{\"role\":\"user\",\"content\":[" parts "]},"
+#define BELOW            "The result is in the user's message below."
+#define TURN             TOOL("c1", "r") TOOL("c2", BELOW) TOOL("c3", "t") SHOWN(OF("c1") "," OF("c2"))
+    assert_str(message(results, 4, TG_ROLE_USER), TURN SAID("user", "and"));
+    /* one message a result, and a later turn */
+    struct tg_message m[] = {
+        {.role = TG_ROLE_TOOL, .parts = &results[0], .n_parts = 1},
+        {.role = TG_ROLE_TOOL, .parts = &results[1], .n_parts = 1},
+        {.role = TG_ROLE_TOOL, .parts = &results[2], .n_parts = 1},
+        {.role = TG_ROLE_ASSISTANT, .parts = &text, .n_parts = 1},
+        {.role = TG_ROLE_TOOL, .parts = &results[0], .n_parts = 1},
+        {.role = TG_ROLE_ASSISTANT, .parts = &text, .n_parts = 1},
+    };
+#define MORE SAID("assistant", "t") "," TOOL("c1", "r") SHOWN(OF("c1")) SAID("assistant", "t")
+    struct tg_chat_req req = foreign(m, TG_ARRAY_LEN(m));
+    assert_int_equal(encode(&req), 0);
+    assert_str(out.body, "{\"model\":\"up\",\"messages\":[" TURN MORE "]}");
+    req = foreign(m, 5); /* nothing behind the last result */
+    assert_int_equal(encode(&req), 0);
+    assert_true(tg_str_ends(out.body, TG_STR(IMAGE "]}]}")));
+    struct tg_part raw = {.kind = TG_PART_RAW, .raw = TG_STR("{}")};
+    results[0].parts = &raw;
+    results[0].n_parts = 1;
+    req = foreign(m, 1);
+    assert_int_equal(encode(&req), TG_E_UNSUPPORTED_PARAMETER);
+}
+
 static void settings(void **state)
 {
     struct tg_tool tool = {.is_function = true,
@@ -328,6 +374,7 @@ int main(void)
         T(media),
         T(what_has_no_form_is_refused),
         T(calls_and_results),
+        T(results_that_are_pictures),
         T(settings),
         T(words_of_choices_and_formats),
         T(usage_of_streams),
