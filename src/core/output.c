@@ -237,6 +237,9 @@ static void render_held(struct tg_exchange *x, const struct tg_event *ev)
     if (x->out.start_held) {
         x->out.start_held = false;
         render(x, &(struct tg_event){.kind = TG_EV_START, .service_tier = x->out.tier});
+        const struct tg_usage *u = x->attempt ? tg_attempt_usage(x->attempt) : &x->usage;
+        if (u->source != TG_USAGE_ABSENT) /* Claude's providers count the prompt first */
+            render(x, &(struct tg_event){.kind = TG_EV_USAGE, .usage = u});
     }
     render(x, ev);
 }
