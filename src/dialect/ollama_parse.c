@@ -145,7 +145,8 @@ struct place {
     struct tg_arena *a;
     struct tg_json_doc *doc;
     size_t message;
-    size_t calls, results; /* calls and results so far: what has no id is matched by order */
+    struct tg_part **open; /* the calls so far, in order; NULL: its result is there */
+    size_t n_calls, n_results;
     struct tg_fail *f;
 };
 
@@ -200,9 +201,8 @@ int tg_ollama_images(const struct tg_json *list, const char *param, struct tg_pa
 }
 
 /* The id that a call or a result is known by: its own, else one by order. */
-static int call_id(struct place *at, struct tg_str own, size_t *io_count, struct tg_part *p)
+static int call_id(struct place *at, struct tg_str own, size_t number, struct tg_part *p)
 {
-    size_t number = (*io_count)++;
     if (own.n) {
         int rc = tg_call_id_split(at->a, own, &p->call_id, &p->signature);
         p->opaque = p->signature.n ? TG_OPAQUE_THOUGHT : TG_OPAQUE_NONE;
@@ -227,10 +227,41 @@ static int tool_calls(struct place *at, const struct tg_json *list, struct tg_me
         p->arguments = tg_json_is_str(arguments)   ? tg_json_str(arguments)
                        : tg_json_is_nil(arguments) ? TG_STR("{}")
                                                    : tg_json_raw(at->doc, arguments);
-        int rc = call_id(at, tg_json_get_str(it.value, TG_STR("id")), &at->calls, p);
+        int rc = call_id(at, tg_json_get_str(it.value, TG_STR("id")), at->n_calls, p);
         if (rc)
             return rc;
+        at->open[at->n_calls++] = p;
     }
+    return 0;
+}
+
+/* The call that a result belongs to, of those without one: of its id, else the first of its tool,
+ * else the first. Ollama's own clients name the tool and no more, while calls may carry ids. */
+static struct tg_part **find_call(const struct place *at, struct tg_str id, struct tg_str tool)
+{
+    struct tg_part **first = NULL;
+    for (size_t i = 0; i < at->n_calls; i++) {
+        struct tg_part **call = &at->open[i];
+        if (!*call)
+            continue;
+        if (id.n ? tg_str_eq((*call)->call_id, id) : tg_str_eq((*call)->tool_name, tool))
+            return call;
+        if (!first && !id.n && !tool.n)
+            first = call;
+    }
+    return first;
+}
+
+static int match(struct place *at, struct tg_str own, struct tg_part *p)
+{
+    int rc = call_id(at, own, at->n_results++, p);
+    if (rc)
+        return rc;
+    struct tg_part **call = find_call(at, own.n ? p->call_id : own, p->tool_name);
+    if (!call)
+        return 0;
+    p->call_id = (*call)->call_id;
+    *call = NULL;
     return 0;
 }
 
@@ -249,7 +280,7 @@ static int tool_result(struct place *at, const struct tg_json *v, struct tg_str 
     p->tool_name = tg_json_get_str(v, TG_STR("tool_name"));
     if (!p->tool_name.n)
         p->tool_name = tg_json_get_str(v, TG_STR("name"));
-    return call_id(at, tg_json_get_str(v, TG_STR("tool_call_id")), &at->results, p);
+    return match(at, tg_json_get_str(v, TG_STR("tool_call_id")), p);
 }
 
 static bool has_place(struct tg_str name, const void *ctx)
@@ -293,13 +324,23 @@ static int one_message(struct place *at, const struct tg_json *v, struct tg_mess
     return rc ? rc : tool_calls(at, calls, m);
 }
 
+static size_t count_calls(const struct tg_json *list)
+{
+    size_t n = 0;
+    struct tg_json_iter it = tg_json_iter(list);
+    while (tg_json_next(&it))
+        n += tg_json_count(tg_json_get(it.value, TG_STR("tool_calls")));
+    return n;
+}
+
 int tg_ollama_parse_messages(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *out,
                              struct tg_fail *f)
 {
     const struct tg_json *list = b->v[TG_F_MESSAGES];
     struct place at = {.a = a, .doc = b->doc, .f = f};
     out->messages = tg_arena_array(a, tg_json_count(list) + 1, sizeof *out->messages);
-    if (!out->messages)
+    at.open = tg_arena_array(a, count_calls(list) + 1, sizeof(struct tg_part *));
+    if (!out->messages || !at.open)
         return no_memory(&at);
     struct tg_json_iter it = tg_json_iter(list);
     while (tg_json_next(&it)) {
