@@ -44,7 +44,7 @@ struct tg_engine_model_opts {
         cache_tokens; /* tokens held for all slots together; 0: n_ctx x slots, memory allowing */
     uint32_t slots;   /* requests that run at once; 0: 8 */
     uint32_t threads; /* 0: max(1, cores - 1) */
-    uint32_t queue;   /* requests that may wait beyond the slots; 0: 64 */
+    uint32_t queue;   /* requests that may wait beyond the slots */
     uint64_t memory_limit_bytes; /* 0: 80 % of what is available */
     uint32_t idle_stop_ms;       /* unload after this long without a request; 0: never */
     uint32_t watchdog_ms;        /* no sign of life while busy: killed; 0: 30 s */

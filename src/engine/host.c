@@ -583,7 +583,6 @@ int tg_engine_model_add(struct tg_engine_host *h, const struct tg_engine_model_o
     struct tg_engine_model_opts o = *s, defaults;
     tg_engine_model_opts_init(&defaults);
     o.slots = o.slots ? o.slots : defaults.slots;
-    o.queue = o.queue ? o.queue : defaults.queue;
     o.watchdog_ms = o.watchdog_ms ? o.watchdog_ms : defaults.watchdog_ms;
     o.start_timeout_ms = o.start_timeout_ms ? o.start_timeout_ms : defaults.start_timeout_ms;
     char path[PATH_MAX];
