@@ -229,6 +229,49 @@ uint64_t tg_features_with(uint64_t used, const uint8_t *row, enum tg_fidelity f)
 
 /* ---- saying so ---- */
 
+/* The last word of a field's name: what its key in the body is. "tools[].type:x" → "type". */
+static struct tg_str key_of(struct tg_str name)
+{
+    size_t from = 0, end = name.n;
+    for (size_t i = 0; i < end; i++) {
+        if (name.p[i] == '.')
+            from = i + 1;
+        if (name.p[i] == ':' || (name.p[i] == '[' && i > from && i + 2 == name.n))
+            end = i;
+    }
+    return tg_str_make(name.p + from, end - from);
+}
+
+/* Whether `"key"` stands in the text: a quote inside of a string would have a backslash. */
+static bool has_key(struct tg_str body, struct tg_str key)
+{
+    for (struct tg_str rest = body; rest.n > key.n + 1;) {
+        ptrdiff_t at = tg_str_find(rest, key);
+        if (at < 0)
+            return false;
+        size_t end = (size_t)at + key.n;
+        if (at > 0 && rest.p[at - 1] == '"' && end < rest.n && rest.p[end] == '"')
+            return true;
+        rest = tg_str_from(rest, end);
+    }
+    return false;
+}
+
+struct tg_str tg_client_field(const struct tg_client_fields *c, enum tg_feature f)
+{
+    struct tg_str all = c && c->names && c->names[f] ? tg_str_c(c->names[f]) : tg_str_c(names[f]);
+    struct tg_str rest = all, name, first = all;
+    if (tg_str_chr(all, ' ') < 0)
+        return all;
+    for (bool begun = false; tg_str_split(&rest, ' ', &name); begun = true) {
+        if (!begun)
+            first = name;
+        if (has_key(c->body, key_of(name)))
+            return name;
+    }
+    return first;
+}
+
 /* Names are a client's text on its way into a header: anything but a plain word is left out. */
 static bool is_word(struct tg_str s)
 {
@@ -242,13 +285,64 @@ static bool is_word(struct tg_str s)
     return s.n > 0 && s.n <= MAX_NAME_BYTES;
 }
 
-/* "extra.foo,extra.bar", or "extra" when no member can be named. */
-static void write_extra(const struct tg_chat_req *req, struct tg_buf *out)
+/* A list of names as it is written. */
+struct naming {
+    const struct tg_client_fields *client;
+    struct tg_buf *out;
+    unsigned n; /* so far */
+};
+
+static void put_name(struct naming *w, struct tg_str inside, struct tg_str name)
+{
+    if (w->n++)
+        tg_buf_char(w->out, ',');
+    tg_buf_str_add(w->out, inside);
+    if (inside.n)
+        tg_buf_char(w->out, '.');
+    tg_buf_str_add(w->out, name);
+}
+
+/* Some field of the format is inside of that member (`generationConfig`), or is that one itself. */
+static bool is_known(const struct naming *w, struct tg_str member, struct tg_str name)
+{
+    for (int f = 0; w->client && w->client->names && f < TG_FEATURE_COUNT; f++) {
+        struct tg_str rest = w->client->names[f] ? tg_str_c(w->client->names[f]) : TG_STR("");
+        struct tg_str one;
+        while (rest.n && tg_str_split(&rest, ' ', &one)) {
+            struct tg_str inner = tg_str_from(one, member.n + 1);
+            if (!tg_str_starts(one, member) || one.n <= member.n || one.p[member.n] != '.')
+                continue;
+            if (!name.n ||
+                (tg_str_starts(inner, name) &&
+                 (inner.n == name.n || inner.p[name.n] == '.' || inner.p[name.n] == ':')))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* A member that the format has fields in is named by what of it has no place. */
+static void put_member(struct naming *w, const struct tg_json_iter *m)
+{
+    unsigned before = w->n;
+    struct tg_json_iter in = tg_json_iter(m->value);
+    if (tg_json_is_obj(m->value) && is_known(w, m->name, TG_STR(""))) {
+        while (w->n < MAX_NAMED && tg_json_next(&in)) {
+            if (is_word(in.name) && !is_known(w, m->name, in.name))
+                put_name(w, m->name, in.name);
+        }
+    }
+    if (w->n == before)
+        put_name(w, TG_STR(""), m->name);
+}
+
+/* "foo,generationConfig.bar", or "extra" when no member can be named. */
+static void put_extra(struct naming *w, const struct tg_chat_req *req)
 {
     struct tg_arena a;
     struct tg_buf text;
     struct tg_json_doc *doc;
-    unsigned n = 0;
+    unsigned before = w->n;
     tg_arena_init(&a, 1024, SIZE_MAX / 4);
     tg_buf_init(&text, SIZE_MAX / 4);
     tg_buf_char(&text, '{');
@@ -256,54 +350,64 @@ static void write_extra(const struct tg_chat_req *req, struct tg_buf *out)
     tg_buf_char(&text, '}');
     if (tg_buf_ok(&text) && tg_json_parse(&a, tg_buf_str(&text), NULL, &doc, NULL) == 0) {
         struct tg_json_iter it = tg_json_iter(tg_json_root(doc));
-        while (n < MAX_NAMED && tg_json_next(&it)) {
-            if (!is_word(it.name))
-                continue;
-            tg_buf_str_add(out, n ? TG_STR(",extra.") : TG_STR("extra."));
-            tg_buf_str_add(out, it.name);
-            n++;
+        while (w->n < before + MAX_NAMED && tg_json_next(&it)) {
+            if (is_word(it.name))
+                put_member(w, &it);
         }
     }
-    if (!n)
-        tg_buf_lit(out, "extra");
+    if (w->n == before)
+        put_name(w, TG_STR(""), TG_STR("extra"));
     tg_buf_fini(&text);
     tg_arena_fini(&a);
 }
 
-static void write_set(const char *word, uint64_t bits, const struct tg_chat_req *req,
-                      struct tg_buf *out)
+/* Two features that the format says by one field are one. */
+static bool is_named(const struct naming *w, uint64_t done, struct tg_str name)
 {
-    bool first = true;
-    tg_buf_printf(out, "%s=", word);
-    for (; bits; bits &= bits - 1, first = false) {
-        enum tg_feature f = (enum tg_feature)__builtin_ctzll(bits);
-        if (!first)
-            tg_buf_char(out, ',');
+    for (; done; done &= done - 1) {
+        enum tg_feature f = (enum tg_feature)__builtin_ctzll(done);
+        if (tg_str_eq(tg_client_field(w->client, f), name))
+            return true;
+    }
+    return false;
+}
+
+static void put_features(struct naming *w, uint64_t bits, const struct tg_chat_req *req)
+{
+    uint64_t done = 0;
+    for (uint64_t left = bits; left; left &= left - 1) {
+        enum tg_feature f = (enum tg_feature)__builtin_ctzll(left);
+        struct tg_str name = tg_client_field(w->client, f);
         if (f == TG_FEATURE_EXTRA && req)
-            write_extra(req, out);
-        else
-            tg_buf_str_add(out, tg_str_c(names[f]));
+            put_extra(w, req);
+        else if (!is_named(w, done, name))
+            put_name(w, TG_STR(""), name);
+        done |= 1ull << f;
     }
 }
 
-void tg_fidelity_write(uint64_t dropped, uint64_t emulated, const struct tg_chat_req *req,
-                       struct tg_buf *out)
+void tg_fidelity_write(const struct tg_losses *l, const struct tg_client_fields *c,
+                       const struct tg_chat_req *req, struct tg_buf *out)
 {
-    if (dropped)
-        write_set("dropped", dropped, req, out);
-    if (dropped && emulated)
+    struct naming dropped = {.client = c, .out = out}, emulated = dropped;
+    bool any = l->dropped || l->left_out.n;
+    if (any)
+        tg_buf_lit(out, "dropped=");
+    put_features(&dropped, l->dropped, req);
+    if (l->left_out.n)
+        put_name(&dropped, TG_STR(""), l->left_out);
+    if (any && l->emulated)
         tg_buf_lit(out, "; ");
-    if (emulated)
-        write_set("emulated", emulated, req, out);
+    if (l->emulated)
+        tg_buf_lit(out, "emulated=");
+    put_features(&emulated, l->emulated, req);
 }
 
-/* The field that the text names first, without "dropped=" and "extra.". */
+/* The field that the text names first, without "dropped=". */
 static void first_field(struct tg_str text, char *out, size_t cap)
 {
     ptrdiff_t eq = tg_str_chr(text, '=');
     struct tg_str s = tg_str_from(text, (size_t)(eq + 1));
-    if (tg_str_starts(s, TG_STR("extra.")))
-        s = tg_str_from(s, 6);
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] == ',' || s.p[i] == ';')
             s.n = i;
@@ -311,15 +415,15 @@ static void first_field(struct tg_str text, char *out, size_t cap)
     tg_str_to_c(s, out, cap);
 }
 
-int tg_fidelity_strict(uint64_t dropped, uint64_t emulated, const struct tg_chat_req *req,
-                       struct tg_fail *f)
+int tg_fidelity_strict(const struct tg_losses *l, const struct tg_client_fields *c,
+                       const struct tg_chat_req *req, struct tg_fail *f)
 {
-    if (!dropped && !emulated)
+    if (!tg_losses_any(l))
         return 0;
     struct tg_buf b;
-    char field[80];
+    char field[96];
     tg_buf_init(&b, 8192);
-    tg_fidelity_write(dropped, emulated, req, &b);
+    tg_fidelity_write(l, c, req, &b);
     first_field(tg_buf_str(&b), field, sizeof field);
     int rc = tg_fail_param(f, TG_E_UNSUPPORTED_PARAMETER, field,
                            "strict mode: this model's provider would not get the request as it is "

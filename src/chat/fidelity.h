@@ -23,7 +23,8 @@ enum tg_fidelity {
 };
 const char *tg_fidelity_name(enum tg_fidelity f); /* "native", … */
 
-/* X(ID, "name": the field as OpenAI's chat API calls it where it has it, "what it is") */
+/* X(ID, "name": the field as OpenAI's chat API calls it where it has it, "what it is"). Clients
+ * read their own format's names (struct tg_client_fields). */
 #define TG_FEATURES(X)                                                                \
     X(SYSTEM, "system", "system messages")                                            \
     X(DEVELOPER, "developer", "developer messages")                                   \
@@ -100,14 +101,34 @@ uint64_t tg_features_of(const struct tg_chat_req *req);
 /* Of `used`, those that the row (TG_FEATURE_COUNT values) gives that fate. */
 uint64_t tg_features_with(uint64_t used, const uint8_t *row, enum tg_fidelity f);
 
+/* How a client's format calls the features. Each of `names` (TG_FEATURE_COUNT of them) is the field
+ * as a client of that format writes it; where it has several, they are separated by spaces, and the
+ * one that stands in the body is meant; NULL: the format can't say it. */
+struct tg_client_fields {
+    const char *const *names; /* NULL: the gateway's own names */
+    struct tg_str body;       /* what the client sent, to choose by */
+};
+/* "generationConfig.topK"; the gateway's own name where the format has none. Constant text. */
+struct tg_str tg_client_field(const struct tg_client_fields *c, enum tg_feature f);
+
+/* What a request loses on its way to a provider. */
+struct tg_losses {
+    uint64_t dropped, emulated; /* TG_FEATURE_BIT()s */
+    struct tg_str left_out;     /* what was left out beside features, as it is said: "web_search" */
+};
+static inline bool tg_losses_any(const struct tg_losses *l)
+{
+    return l->dropped || l->emulated || l->left_out.n;
+}
+
 /* The header's value, appended: "dropped=top_k,seed; emulated=response_format:json_schema"; nothing
- * when both are 0. Unknown members are named themselves, at most 16 of them ("extra.foo"). */
-void tg_fidelity_write(uint64_t dropped, uint64_t emulated, const struct tg_chat_req *req,
-                       struct tg_buf *out);
+ * when nothing is lost. Unknown members are named themselves, at most 16 of them. */
+void tg_fidelity_write(const struct tg_losses *l, const struct tg_client_fields *c,
+                       const struct tg_chat_req *req, struct tg_buf *out);
 
 /* Strict mode: 0 when nothing is lost, else UNSUPPORTED_PARAMETER naming the first of it. */
 struct tg_fail;
-int tg_fidelity_strict(uint64_t dropped, uint64_t emulated, const struct tg_chat_req *req,
-                       struct tg_fail *f) TG_WARN_UNUSED;
+int tg_fidelity_strict(const struct tg_losses *l, const struct tg_client_fields *c,
+                       const struct tg_chat_req *req, struct tg_fail *f) TG_WARN_UNUSED;
 
 #endif

@@ -274,6 +274,9 @@ static const struct tg_conf_row model_rows[] = {
         "vertex: the Google Cloud project."),
     ROW("strict", TG_CT_BOOL, ALL, DEF, PROVIDER.strict, 0, 1, "false", NULL, NULL, NULL,
         "Refuse requests that would lose something in translation, naming the field."),
+    ROW("drop", TG_CT_LIST, ALL, DEF, PROVIDER.drop, 0, 64, NULL, "none", NULL, NULL,
+        "Fields and tools to leave out of requests to this model instead of failing, such as "
+        "`web_search` or `logit_bias`; see fidelity.md."),
     ROW("api_key", TG_CT_SECRET, WEB, DEF, api_key, 1, 8192, NULL, "the provider's, see below",
         NULL, NULL, "Credential, best as `${VARIABLE}`."),
     ROW("api_key_env", TG_CT_STR, WEB, DEF, api_key_env, 1, 128, NULL, NULL, NULL, NULL,

@@ -117,8 +117,10 @@ static int make_body(struct tg_attempt *a, struct http_state *st,
     const struct tg_adapter *ad = tg_attempt_adapter(a);
     if (job->chat) {
         int rc = ad->encode(tg_attempt_arena(a), job->chat, at, req, tg_attempt_fail(a));
+        struct tg_losses lost = {.dropped = req->dropped, .emulated = req->emulated};
+        struct tg_client_fields client = {job->call->dialect->fields, job->call->body};
         if (rc == 0 && job->strict)
-            rc = tg_fidelity_strict(req->dropped, req->emulated, job->chat, tg_attempt_fail(a));
+            rc = tg_fidelity_strict(&lost, &client, job->chat, tg_attempt_fail(a));
         if (rc < 0)
             return rc;
         tg_attempt_set_fidelity(a, req->dropped, req->emulated);

@@ -266,7 +266,7 @@ static int make_attempt(struct tg_exchange *x)
         .epoch = x->epoch,
         .target = target,
         .model = x->plan->name,
-        .call = &x->call,
+        .call = x->fit.call,
         .chat = x->fit.pass ? NULL : x->fit.chat,
         .path = path,
         .strict = x->ask.strict || x->epoch->snapshot->targets[target].provider.strict,
@@ -355,8 +355,10 @@ static enum step_result start_attempt(struct tg_exchange *x)
     tg_metrics_add(x->rt->metrics, TG_METRIC_ATTEMPTS, &label, 1, 1);
     if (x->call.stream)
         tg_timer_start(x->rt->loop, &x->timer, KEEP_ALIVE_MS);
-    /* A failure to start is seen below like any other end of the attempt. */
-    return tg_attempt_start(x->attempt) < 0 ? MORE : WAIT;
+    if (tg_attempt_start(x->attempt) == 0)
+        return WAIT;
+    tg_fit_rename(x, tg_attempt_fail(x->attempt));
+    return MORE; /* where it is seen like any other end of the attempt */
 }
 
 static struct tg_retry_decision decide(struct tg_exchange *x, const struct tg_fail *f)

@@ -4,6 +4,7 @@
 #ifndef TG_CORE_EXCHANGE_PRIV_H
 #define TG_CORE_EXCHANGE_PRIV_H
 
+#include "chat/fidelity.h"
 #include "core/attempt.h"
 #include "core/exchange.h"
 #include "policy/route.h"
@@ -35,10 +36,11 @@ struct tg_output {
 
 /* How the request goes to the target that is next (fit.c). */
 struct tg_fit {
-    bool pass;                /* the client's own bytes, spliced */
-    bool estimate;            /* COUNT without a provider that counts */
-    struct tg_chat_req *chat; /* what is encoded, unless it passes */
-    uint64_t dropped, emulated;
+    bool pass;                  /* the client's own bytes, spliced */
+    bool estimate;              /* COUNT without a provider that counts */
+    struct tg_chat_req *chat;   /* what is encoded, unless it passes */
+    const struct tg_call *call; /* the client's, or one without what the target's `drop` names */
+    struct tg_losses lost;
     struct tg_str text; /* the header's value for what text_of stands for */
     uint64_t text_of;
 };
@@ -112,6 +114,8 @@ static inline struct tg_arena *tg_exchange_body_arena(struct tg_exchange *x)
  * request; JSON and API errors of its parse; NOMEM. */
 int tg_fit_target(struct tg_exchange *x, const struct tg_target *t,
                   struct tg_fail *f) TG_WARN_UNUSED;
+/* A failure of encoding names fields as the client does. */
+void tg_fit_rename(const struct tg_exchange *x, struct tg_fail *f);
 /* The canonical request, parsed if it was not; NULL: it does not parse or there is none. */
 const struct tg_chat_req *tg_fit_parse(struct tg_exchange *x);
 /* What was dropped and emulated, as the header says it; "" when nothing was. */

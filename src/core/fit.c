@@ -1,7 +1,8 @@
 /* How a request goes to a target: passed through or translated, and what is lost on the way. A
  * request that a target can't take is refused here, before anything is sent. */
+#include "base/assert.h"
 #include "base/err.h"
-#include "chat/fidelity.h"
+#include "chat/drop.h"
 #include "core/exchange_priv.h"
 
 static const struct tg_backend_ops *ops_of(const struct tg_exchange *x, const struct tg_target *t)
@@ -50,7 +51,7 @@ static int check_task(struct tg_exchange *x, uint32_t tasks, struct tg_fail *f)
     if (task != TG_TASK_COUNT)
         return no_such_task(x, f);
     x->fit.estimate = true;
-    x->fit.emulated |= TG_FEATURE_BIT(COUNTING);
+    x->fit.lost.emulated |= TG_FEATURE_BIT(COUNTING);
     return 0;
 }
 
@@ -63,13 +64,20 @@ static struct tg_str own_tool(const struct tg_chat_req *req)
     return TG_STR("");
 }
 
+/* The client's own names of what it asks for. */
+static struct tg_client_fields client_of(const struct tg_exchange *x)
+{
+    return (struct tg_client_fields){.names = x->dialect->fields, .body = x->call.body};
+}
+
 static int refuse(const struct tg_exchange *x, const struct tg_target *t, uint64_t refused,
                   struct tg_fail *f)
 {
     enum tg_feature feature = (enum tg_feature)__builtin_ctzll(refused);
-    const char *name = tg_feature_name(feature);
-    struct tg_str tool = feature == TG_FEATURE_TOOL_TYPES ? own_tool(x->chat) : TG_STR("");
-    char quoted[64];
+    struct tg_client_fields client = client_of(x);
+    struct tg_str tool = feature == TG_FEATURE_TOOL_TYPES ? own_tool(x->fit.chat) : TG_STR("");
+    char name[96], quoted[64];
+    tg_str_to_c(tg_client_field(&client, feature), name, sizeof name);
     return tg_fail_param(
         f, TG_E_UNSUPPORTED_PARAMETER, name,
         "'%s'%s%s can't be translated for this model's provider (%s)", name, tool.n ? " " : "",
@@ -82,21 +90,105 @@ static const struct tg_quirks *quirks_of(const struct tg_adapter *ad, const stru
     return ad && ad->api == TG_WIRE_OPENAI_RESPONSES ? NULL : tg_target_quirks(t);
 }
 
+static int check_strict(const struct tg_exchange *x, const struct tg_target *t, struct tg_fail *f)
+{
+    struct tg_client_fields client = client_of(x);
+    if (!x->ask.strict && !t->provider.strict)
+        return 0;
+    return tg_fidelity_strict(&x->fit.lost, &client, x->fit.chat, f);
+}
+
 /* What the provider's row says of the features that the request uses. */
 static int weigh(struct tg_exchange *x, const struct tg_target *t, const uint8_t *row,
                  const struct tg_quirks *q, struct tg_fail *f)
 {
-    uint64_t used = x->ask.features & ~TG_FEATURE_BIT(COUNTING);
+    uint64_t all = x->fit.chat == x->chat ? x->ask.features : tg_features_of(x->fit.chat);
+    uint64_t used = all & ~TG_FEATURE_BIT(COUNTING);
     if (row) {
         uint64_t refused = tg_quirks_with(used, row, q, TG_REFUSED);
         if (refused)
             return refuse(x, t, refused, f);
-        x->fit.dropped |= tg_quirks_with(used, row, q, TG_DROPPED);
-        x->fit.emulated |= tg_quirks_with(used, row, q, TG_EMULATED);
+        x->fit.lost.dropped |= tg_quirks_with(used, row, q, TG_DROPPED);
+        x->fit.lost.emulated |= tg_quirks_with(used, row, q, TG_EMULATED);
     }
-    if (x->ask.strict || t->provider.strict)
-        return tg_fidelity_strict(x->fit.dropped, x->fit.emulated, x->chat, f);
+    return check_strict(x, t, f);
+}
+
+/* ---- what the target's `drop` names ---- */
+
+static struct tg_drop drop_of(const struct tg_exchange *x, const struct tg_target *t)
+{
+    return (struct tg_drop){
+        .names = t->provider.drop.v, .n = t->provider.drop.n, .client = client_of(x)};
+}
+
+/* The client's own bytes without. 1, or 0 when something of it is left that is no field of the body
+ * (an image in a message); then fit is as it was. */
+static int drop_from_body(struct tg_exchange *x, const struct tg_target *t, struct tg_fail *f)
+{
+    struct tg_arena *a = tg_exchange_body_arena(x);
+    struct tg_drop d = drop_of(x, t);
+    struct tg_str body, left_out;
+    int rc = tg_drop_body(a, &d, x->chat, &body, &left_out);
+    struct tg_call *call = rc > 0 ? tg_arena_new(a, struct tg_call) : NULL;
+    struct tg_chat_req *chat = call ? tg_arena_new(a, struct tg_chat_req) : NULL, *rest;
+    struct tg_losses left;
+    if (rc < 0 || (rc && !chat))
+        return tg_fail_set(f, TG_E_NOMEM, "not enough memory for the request");
+    if (rc == 0)
+        return 0;
+    rc = x->dialect->open(a, x->req->head, body, call, f);
+    if (rc < 0)
+        return rc;
+    call->history = x->call.history;
+    call->n_history = x->call.n_history;
+    call->known = x->call.known;
+    call->n_known = x->call.n_known;
+    if (x->chat) {
+        rc = x->dialect->parse(a, call, chat, f);
+        rc = rc < 0 ? rc : tg_drop_apply(a, &d, chat, &rest, &left, f);
+        if (rc)
+            return rc < 0 ? rc : 0;
+        x->fit.chat = chat;
+    }
+    x->fit.call = call;
+    x->fit.lost.left_out = left_out;
+    return 1;
+}
+
+/* `same`: the target's format is the client's, whose unknown members should survive. */
+static int leave_out(struct tg_exchange *x, const struct tg_target *t, bool same, struct tg_fail *f)
+{
+    struct tg_drop d = drop_of(x, t);
+    struct tg_chat_req *rest = NULL;
+    struct tg_losses lost = {0};
+    int rc = x->chat ? tg_drop_apply(tg_exchange_body_arena(x), &d, x->chat, &rest, &lost, f) : 0;
+    if (rc < 0)
+        return rc;
+    int done = same ? drop_from_body(x, t, f) : 0;
+    if (done || rc == 0)
+        return done < 0 ? done : 0;
+    rest->wire = TG_WIRE_NONE; /* raw texts still have it */
+    x->fit.chat = rest;
+    x->fit.lost = lost;
+    x->fit.pass = false;
     return 0;
+}
+
+/* Fills fit.chat with the request as this target is to get it. A request that would pass and does
+ * not parse is the provider's to judge. */
+static int prepare(struct tg_exchange *x, const struct tg_target *t, bool same, struct tg_fail *f)
+{
+    bool drops = t->provider.drop.n > 0 && x->dialect->parse;
+    if (x->fit.pass && !drops)
+        return 0;
+    if (x->fit.pass && !tg_fit_parse(x))
+        return leave_out(x, t, same, f);
+    if (!x->dialect->parse)
+        return no_such_task(x, f);
+    int rc = parse_canonical(x, f);
+    x->fit.chat = x->chat;
+    return rc == 0 && drops ? leave_out(x, t, same, f) : rc;
 }
 
 int tg_fit_target(struct tg_exchange *x, const struct tg_target *t, struct tg_fail *f)
@@ -104,46 +196,89 @@ int tg_fit_target(struct tg_exchange *x, const struct tg_target *t, struct tg_fa
     const struct tg_adapter *ad = tg_runtime_adapter(x->rt, t, x->plan->name);
     const struct tg_backend_ops *ops = ops_of(x, t);
     bool strip = tg_opaque_is_foreign(x, t);
+    bool same =
+        ad && tg_wire_in(tg_quirks_formats(tg_target_quirks(t), ad->formats), x->dialect->format);
     x->fit = (struct tg_fit){
-        .pass = ad && !strip && !x->call.n_history && !x->call.n_known &&
-                tg_wire_in(tg_quirks_formats(tg_target_quirks(t), ad->formats), x->dialect->format),
+        .pass = same && !strip && !x->call.n_history && !x->call.n_known,
+        .call = &x->call,
     };
-    if (x->fit.pass)
-        return 0;
-    if (!x->dialect->parse)
-        return no_such_task(x, f);
-    int rc = parse_canonical(x, f);
-    if (rc == 0)
-        rc = check_task(x, ad ? ad->tasks : ops->tasks, f);
-    x->fit.chat = x->chat;
+    int rc = prepare(x, t, same, f);
+    if (rc < 0 || x->fit.pass)
+        return rc < 0 ? rc : check_strict(x, t, f);
+    rc = check_task(x, ad ? ad->tasks : ops->tasks, f);
     if (rc == 0 && strip)
         rc = tg_opaque_strip(x, f);
     if (rc < 0)
         return rc;
     /* What goes back in its own format loses nothing, and what it was made of counts for nothing.
      */
-    if (ad && x->chat->wire == ad->api)
+    if (ad && x->fit.chat->wire == ad->api)
         return weigh(x, t, NULL, NULL, f);
-    x->fit.emulated |= x->chat->emulated;
+    x->fit.lost.emulated |= x->fit.chat->emulated;
     return weigh(x, t, ad ? ad->fidelity : ops->fidelity, quirks_of(ad, t), f);
+}
+
+/* ---- saying so ---- */
+
+/* What a client of this dialect calls what encoders call so; "" when it is the same. */
+static struct tg_str client_name(const struct tg_exchange *x, struct tg_str param)
+{
+    struct tg_client_fields client = client_of(x);
+    const char *prompt = x->dialect->prompt_field ? x->dialect->prompt_field : "messages";
+    struct tg_str head = param;
+    for (size_t i = 0; i < head.n; i++) {
+        if (head.p[i] == '[' || head.p[i] == '.' || head.p[i] == ':')
+            head.n = i;
+    }
+    if (tg_str_eq(head, TG_STR("messages")) || tg_str_eq(head, TG_STR("input")) ||
+        tg_str_eq(head, TG_STR("prompt")))
+        return tg_str_eq(head, tg_str_c(prompt)) ? TG_STR("") : tg_str_c(prompt);
+    for (int f = 0; f < TG_FEATURE_COUNT; f++) {
+        if (client.names && client.names[f] &&
+            tg_str_eq(param, tg_str_c(tg_feature_name((enum tg_feature)f))))
+            return tg_client_field(&client, (enum tg_feature)f);
+    }
+    return TG_STR("");
+}
+
+void tg_fit_rename(const struct tg_exchange *x, struct tg_fail *f)
+{
+    struct tg_str param = tg_str_c(f->param), text = tg_str_c(f->message);
+    struct tg_str name =
+        param.n && f->source != TG_FAIL_PROVIDER ? client_name(x, param) : TG_STR("");
+    if (!name.n || tg_str_eq(name, param))
+        return;
+    ptrdiff_t at = tg_str_find(text, param);
+    struct tg_buf b;
+    tg_buf_init(&b, 4096);
+    tg_buf_str_add(&b, at < 0 ? text : tg_str_first(text, (size_t)at));
+    if (at >= 0) {
+        tg_buf_str_add(&b, name);
+        tg_buf_str_add(&b, tg_str_from(text, (size_t)at + param.n));
+    }
+    if (tg_buf_ok(&b))
+        tg_str_to_c(tg_buf_str(&b), f->message, sizeof f->message);
+    tg_str_to_c(name, f->param, sizeof f->param);
+    tg_buf_fini(&b);
 }
 
 struct tg_str tg_fit_text(struct tg_exchange *x)
 {
-    uint64_t dropped = x->fit.dropped, emulated = x->fit.emulated;
+    struct tg_losses lost = x->fit.lost;
+    struct tg_client_fields client = client_of(x);
     if (x->attempt)
-        tg_attempt_fidelity(x->attempt, &dropped, &emulated);
+        tg_attempt_fidelity(x->attempt, &lost.dropped, &lost.emulated);
     else if (x->fit.text.n)
         return x->fit.text;
-    if (!dropped && !emulated)
+    if (!tg_losses_any(&lost))
         return TG_STR("");
-    if (x->fit.text.n && x->fit.text_of == (dropped ^ emulated << 1))
+    if (x->fit.text.n && x->fit.text_of == (lost.dropped ^ lost.emulated << 1))
         return x->fit.text;
     struct tg_buf b;
     tg_buf_init(&b, 8192);
-    tg_fidelity_write(dropped, emulated, x->fit.chat, &b);
+    tg_fidelity_write(&lost, &client, x->fit.chat, &b);
     x->fit.text = tg_buf_ok(&b) ? tg_arena_dup(&x->arena, tg_buf_str(&b)) : TG_STR("");
-    x->fit.text_of = dropped ^ emulated << 1;
+    x->fit.text_of = lost.dropped ^ lost.emulated << 1;
     tg_buf_fini(&b);
     return x->fit.text;
 }

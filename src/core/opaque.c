@@ -110,20 +110,20 @@ int tg_opaque_strip(struct tg_exchange *x, struct tg_fail *f)
         return 0;
     struct tg_arena *a = tg_exchange_body_arena(x);
     struct tg_chat_req *r = tg_arena_new(a, struct tg_chat_req);
-    struct tg_message *m = tg_arena_array(a, x->chat->n_messages + 1, sizeof *m);
+    struct tg_message *m = tg_arena_array(a, x->fit.chat->n_messages + 1, sizeof *m);
     if (!r || !m)
         return tg_fail_set(f, TG_E_NOMEM, "not enough memory for the request");
-    *r = *x->chat;
+    *r = *x->fit.chat;
     r->messages = m;
     r->n_messages = 0;
-    for (size_t i = 0; i < x->chat->n_messages; i++) {
-        int rc = strip_message(a, &x->chat->messages[i], &m[r->n_messages]);
+    for (size_t i = 0; i < x->fit.chat->n_messages; i++) {
+        int rc = strip_message(a, &x->fit.chat->messages[i], &m[r->n_messages]);
         if (rc < 0)
             return tg_fail_set(f, rc, "not enough memory for the request");
-        r->n_messages += m[r->n_messages].n_parts > 0 || !x->chat->messages[i].n_parts;
+        r->n_messages += m[r->n_messages].n_parts > 0 || !x->fit.chat->messages[i].n_parts;
     }
     x->fit.chat = r;
-    x->fit.dropped |= x->ask.features & OPAQUE_BITS;
+    x->fit.lost.dropped |= x->ask.features & OPAQUE_BITS;
     return 0;
 }
 

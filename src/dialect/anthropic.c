@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "dialect/anthropic_priv.h"
+#include "dialect/fields_priv.h"
 #include "dialect/openai_priv.h"
 
 /* In order of length. */
@@ -258,6 +259,7 @@ static const struct tg_endpoint count_endpoints[] = {
 
 const struct tg_dialect tg_dialect_anthropic = {
     .name = "anthropic_messages",
+    .fields = tg_fields_anthropic,
     .endpoints = endpoints,
     .n_endpoints = TG_ARRAY_LEN(endpoints),
     .task = TG_TASK_CHAT,
@@ -278,6 +280,7 @@ const struct tg_dialect tg_dialect_anthropic = {
 
 const struct tg_dialect tg_dialect_anthropic_count = {
     .name = "anthropic_count_tokens",
+    .fields = tg_fields_anthropic,
     .endpoints = count_endpoints,
     .n_endpoints = TG_ARRAY_LEN(count_endpoints),
     .task = TG_TASK_COUNT,

@@ -107,6 +107,10 @@ struct tg_dialect {
     const char *name; /* "openai_chat" */
     const struct tg_endpoint *endpoints;
     size_t n_endpoints;
+    /* TG_FEATURE_COUNT names: what this format calls the features of chat/fidelity.h (struct
+     * tg_client_fields); NULL: it has none of them. */
+    const char *const *fields;
+    const char *prompt_field; /* what it calls the conversation or the input; NULL: "messages" */
     enum tg_chat_task task;
     enum tg_wire_format format; /* NONE: never passes through */
     bool multipart;             /* takes multipart/form-data as well as JSON */

@@ -5,6 +5,7 @@
  * Source: ai.google.dev/api/generate-content, /tokens; the stream is server-sent events with
  * alt=sse, else one JSON array. */
 #include "base/err.h"
+#include "dialect/fields_priv.h"
 #include "dialect/gemini_splice_priv.h"
 #include "wire/url.h"
 
@@ -264,6 +265,8 @@ static const struct tg_endpoint count_endpoints[] = {
 
 const struct tg_dialect tg_dialect_gemini = {
     .name = "gemini",
+    .fields = tg_fields_gemini,
+    .prompt_field = "contents",
     .endpoints = generate_endpoints,
     .n_endpoints = TG_ARRAY_LEN(generate_endpoints),
     .task = TG_TASK_CHAT,
@@ -282,6 +285,8 @@ const struct tg_dialect tg_dialect_gemini = {
 
 const struct tg_dialect tg_dialect_gemini_count = {
     .name = "gemini_count",
+    .fields = tg_fields_gemini,
+    .prompt_field = "contents",
     .endpoints = count_endpoints,
     .n_endpoints = TG_ARRAY_LEN(count_endpoints),
     .task = TG_TASK_COUNT,

@@ -1,6 +1,7 @@
 /* POST …:embedContent (one input) and :batchEmbedContents. Source: ai.google.dev/api/embeddings. */
 #include "base/err.h"
 #include "chat/vector.h"
+#include "dialect/fields_priv.h"
 #include "dialect/gemini_splice_priv.h"
 #include "dialect/items_priv.h"
 
@@ -176,6 +177,8 @@ static const struct tg_endpoint endpoints[] = {
 
 const struct tg_dialect tg_dialect_gemini_embed = {
     .name = "gemini_embed",
+    .fields = tg_fields_gemini_embed,
+    .prompt_field = "content",
     .endpoints = endpoints,
     .n_endpoints = TG_ARRAY_LEN(endpoints),
     .task = TG_TASK_EMBED,

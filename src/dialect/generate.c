@@ -5,6 +5,7 @@
 #include "chat/collect.h"
 #include "dialect/body_priv.h"
 #include "dialect/dialect.h"
+#include "dialect/fields_priv.h"
 #include "dialect/template_priv.h"
 
 /* In order of length. max_length is the older name of max_tokens. */
@@ -244,6 +245,8 @@ static const struct tg_endpoint endpoints[] = {
 
 const struct tg_dialect tg_dialect_generate = {
     .name = "generate",
+    .fields = tg_fields_generate,
+    .prompt_field = "prompt",
     .endpoints = endpoints,
     .n_endpoints = TG_ARRAY_LEN(endpoints),
     .format = TG_WIRE_NONE,

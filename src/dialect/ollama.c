@@ -1,6 +1,7 @@
 /* POST /api/chat (with `messages`) and /api/generate: the tables, opening, and the canonical form.
  * Streaming is the default. */
 #include "base/err.h"
+#include "dialect/fields_priv.h"
 #include "dialect/ollama_priv.h"
 #include "dialect/openai_priv.h"
 
@@ -137,6 +138,7 @@ static const struct tg_endpoint generate_endpoints[] = {
 
 const struct tg_dialect tg_dialect_ollama_chat = {
     .name = "ollama_chat",
+    .fields = tg_fields_ollama,
     .endpoints = chat_endpoints,
     .n_endpoints = TG_ARRAY_LEN(chat_endpoints),
     .format = TG_WIRE_OLLAMA_CHAT,
@@ -155,6 +157,8 @@ const struct tg_dialect tg_dialect_ollama_chat = {
 
 const struct tg_dialect tg_dialect_ollama_generate = {
     .name = "ollama_generate",
+    .fields = tg_fields_ollama_generate,
+    .prompt_field = "prompt",
     .endpoints = generate_endpoints,
     .n_endpoints = TG_ARRAY_LEN(generate_endpoints),
     .format = TG_WIRE_OLLAMA_GENERATE,

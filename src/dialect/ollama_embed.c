@@ -1,6 +1,7 @@
 /* POST /api/embed, and /api/embeddings, its older form with one `prompt`. */
 #include "base/err.h"
 #include "chat/vector.h"
+#include "dialect/fields_priv.h"
 #include "dialect/items_priv.h"
 #include "dialect/ollama_priv.h"
 #include "dialect/openai_priv.h"
@@ -98,6 +99,8 @@ static const struct tg_endpoint endpoints[] = {
 
 const struct tg_dialect tg_dialect_ollama_embed = {
     .name = "ollama_embed",
+    .fields = tg_fields_ollama_embed,
+    .prompt_field = "input",
     .endpoints = endpoints,
     .n_endpoints = TG_ARRAY_LEN(endpoints),
     .task = TG_TASK_EMBED,

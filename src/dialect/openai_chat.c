@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "dialect/fields_priv.h"
 #include "dialect/openai_priv.h"
 
 /* In order of length. */
@@ -151,6 +152,7 @@ static const struct tg_endpoint endpoints[] = {
 
 const struct tg_dialect tg_dialect_openai_chat = {
     .name = "openai_chat",
+    .fields = tg_fields_openai_chat,
     .endpoints = endpoints,
     .n_endpoints = TG_ARRAY_LEN(endpoints),
     .format = TG_WIRE_OPENAI_CHAT,

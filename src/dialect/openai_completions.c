@@ -3,6 +3,7 @@
  * the canonical form holds one prompt text. */
 #include "base/err.h"
 #include "chat/logprobs.h"
+#include "dialect/fields_priv.h"
 #include "dialect/openai_priv.h"
 
 /* In order of length. */
@@ -289,6 +290,8 @@ static const struct tg_endpoint endpoints[] = {
 
 const struct tg_dialect tg_dialect_openai_completions = {
     .name = "openai_completions",
+    .fields = tg_fields_openai_completions,
+    .prompt_field = "prompt",
     .endpoints = endpoints,
     .n_endpoints = TG_ARRAY_LEN(endpoints),
     .format = TG_WIRE_OPENAI_COMPLETIONS,

@@ -3,6 +3,7 @@
  * for base64 when their user asked for nothing, and unpack it themselves. */
 #include "base/err.h"
 #include "chat/vector.h"
+#include "dialect/fields_priv.h"
 #include "dialect/items_priv.h"
 #include "dialect/openai_priv.h"
 
@@ -94,6 +95,8 @@ static const struct tg_endpoint endpoints[] = {
 
 const struct tg_dialect tg_dialect_openai_embeddings = {
     .name = "openai_embeddings",
+    .fields = tg_fields_openai_inputs,
+    .prompt_field = "input",
     .endpoints = endpoints,
     .n_endpoints = TG_ARRAY_LEN(endpoints),
     .task = TG_TASK_EMBED,

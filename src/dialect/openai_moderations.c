@@ -1,6 +1,7 @@
 /* POST /v1/moderations. Source: OpenAI's API description, CreateModerationRequest and
  * CreateModerationResponse. An array of content parts is one input with one verdict. */
 #include "base/err.h"
+#include "dialect/fields_priv.h"
 #include "dialect/items_priv.h"
 #include "dialect/openai_priv.h"
 
@@ -76,6 +77,8 @@ static const struct tg_endpoint endpoints[] = {
 
 const struct tg_dialect tg_dialect_openai_moderations = {
     .name = "openai_moderations",
+    .fields = tg_fields_openai_inputs,
+    .prompt_field = "input",
     .endpoints = endpoints,
     .n_endpoints = TG_ARRAY_LEN(endpoints),
     .task = TG_TASK_MODERATE,

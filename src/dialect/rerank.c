@@ -2,6 +2,7 @@
  * have it. Sources: Cohere's API v2 (results, meta), Jina's, vLLM's and Together's /v1/rerank
  * (model, usage, document with return_documents). */
 #include "base/err.h"
+#include "dialect/fields_priv.h"
 #include "dialect/items_priv.h"
 #include "dialect/openai_priv.h"
 
@@ -113,6 +114,8 @@ static const struct tg_endpoint endpoints[] = {
 
 const struct tg_dialect tg_dialect_rerank = {
     .name = "rerank",
+    .fields = tg_fields_openai_inputs,
+    .prompt_field = "documents",
     .endpoints = endpoints,
     .n_endpoints = TG_ARRAY_LEN(endpoints),
     .task = TG_TASK_RERANK,

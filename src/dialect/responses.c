@@ -1,6 +1,7 @@
 /* POST /v1/responses and /v1/responses/input_tokens. Source of names, types and ranges: OpenAI's
  * API description, CreateResponse, CreateModelResponseProperties, ResponseProperties; of "null is
  * fine for every optional member": the same. */
+#include "dialect/fields_priv.h"
 #include "dialect/responses_priv.h"
 
 #include <stdio.h>
@@ -312,6 +313,8 @@ static const struct tg_endpoint count_endpoints[] = {
 
 const struct tg_dialect tg_dialect_responses = {
     .name = "openai_responses",
+    .fields = tg_fields_responses,
+    .prompt_field = "input",
     .endpoints = endpoints,
     .n_endpoints = TG_ARRAY_LEN(endpoints),
     .format = TG_WIRE_OPENAI_RESPONSES,
@@ -331,6 +334,8 @@ const struct tg_dialect tg_dialect_responses = {
 
 const struct tg_dialect tg_dialect_responses_count = {
     .name = "openai_responses_count",
+    .fields = tg_fields_responses,
+    .prompt_field = "input",
     .endpoints = count_endpoints,
     .n_endpoints = TG_ARRAY_LEN(count_endpoints),
     .task = TG_TASK_COUNT,

@@ -4,6 +4,7 @@
 #include "chat/collect.h"
 #include "dialect/body_priv.h"
 #include "dialect/dialect.h"
+#include "dialect/fields_priv.h"
 
 /* In order of length. */
 static const struct tg_field_rule rules[] = {
@@ -165,6 +166,8 @@ static const struct tg_endpoint endpoints[] = {
 
 const struct tg_dialect tg_dialect_simple_chat = {
     .name = "simple_chat",
+    .fields = tg_fields_simple_chat,
+    .prompt_field = "message",
     .endpoints = endpoints,
     .n_endpoints = TG_ARRAY_LEN(endpoints),
     .format = TG_WIRE_NONE,

@@ -126,7 +126,7 @@ describe('opaque state', () => {
     assert.match(upstream.requests[0].body.toString(), /of-another-account==/);
     assert.doesNotMatch(upstream.requests[1].body.toString(), /of-another-account|"thinking":"old"/);
     assert.match(upstream.requests[1].body.toString(), /"text":"Hello"/);
-    assert.match(res.headers['x-tollgate-fidelity'], /reasoning\.signature/);
+    assert.match(res.headers['x-tollgate-fidelity'], /thinking\.signature/);
     // In strict mode the provider's own words come back.
     const refused = await post(gateway, '/v1/messages', { model: 'm', max_tokens: 100, messages }, { 'x-tollgate-strict': 'true' });
     assert.equal(refused.status, 400);

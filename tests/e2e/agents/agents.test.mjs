@@ -162,4 +162,19 @@ describe('coding agents', () => {
     await gateway.stop();
     await provider.stop();
   });
+
+  it("finishes where the setting `drop` leaves that tool out", async () => {
+    const at = place();
+    const steps = path.join(temporaryFolder(), 'steps.json');
+    writeFileSync(steps, JSON.stringify(script(at.work)));
+    const provider = await PROVIDERS.openai_chat(steps);
+    const gateway = await Gateway.start({ config: { models: { scripted: { ...provider.target, drop: ['web_search'] } } } });
+    const run = await runAgent('codex', { url: gateway.url, prompt: PROMPT, ...at, proxy: proxy.url, webSearch: 'live' });
+    assert.equal(run.code, 0, run.stdout + run.stderr);
+    assert.ok(provider.requests().length >= 3);
+    for (const r of provider.requests()) assert.doesNotMatch(JSON.stringify(r), /"type":"web_search/);
+    await gateway.log((l) => l.event === 'response_generated' && /dropped=.*web_search/.test(l.fidelity ?? ''));
+    await gateway.stop();
+    await provider.stop();
+  });
 });

@@ -1,5 +1,7 @@
 #include "chat/fidelity.h"
 
+#include "base/err.h"
+#include "base/fail.h"
 #include "check.h"
 
 static struct tg_buf b;
@@ -77,21 +79,73 @@ static void fates_are_picked(void **state)
     assert_int_equal(tg_features_with(used, row, TG_REFUSED), 0);
 }
 
+static const char *const own_names[TG_FEATURE_COUNT] = {
+    [TG_FEATURE_TOP_K] = "generationConfig.topK",
+    [TG_FEATURE_MAX_TOKENS] = "max_completion_tokens max_tokens",
+    [TG_FEATURE_BUDGET] = "thinking.budget_tokens thinking",
+    [TG_FEATURE_EFFORT] = "think",
+    [TG_FEATURE_SHOW] = "think",
+};
+
 static void the_header_names_them(void **state)
 {
     struct tg_chat_req r = plain();
+    struct tg_losses l = {.dropped = TG_FEATURE_BIT(TOP_K) | TG_FEATURE_BIT(EXTRA),
+                          .emulated = TG_FEATURE_BIT(JSON_SCHEMA)};
     r.extra.members = TG_STR("\"foo\":1,\"b\\u0061r\":{\"x\":2},\"not a word\":3");
-    tg_fidelity_write(TG_FEATURE_BIT(TOP_K) | TG_FEATURE_BIT(EXTRA), TG_FEATURE_BIT(JSON_SCHEMA),
-                      &r, &b);
-    assert_str(tg_buf_str(&b),
-               "dropped=top_k,extra.foo,extra.bar; emulated=response_format:json_schema");
+    tg_fidelity_write(&l, NULL, &r, &b);
+    assert_str(tg_buf_str(&b), "dropped=top_k,foo,bar; emulated=response_format:json_schema");
     tg_buf_clear(&b);
     r.extra.members = TG_STR("\"\\r\\nx: y\":1");
-    tg_fidelity_write(TG_FEATURE_BIT(EXTRA), 0, &r, &b);
+    l = (struct tg_losses){.dropped = TG_FEATURE_BIT(EXTRA)};
+    tg_fidelity_write(&l, NULL, &r, &b);
     assert_str(tg_buf_str(&b), "dropped=extra");
     tg_buf_clear(&b);
-    tg_fidelity_write(0, 0, &r, &b);
+    l = (struct tg_losses){0};
+    tg_fidelity_write(&l, NULL, &r, &b);
     assert_int_equal(b.n, 0);
+    l = (struct tg_losses){.left_out = TG_STR("web_search,x"), .emulated = TG_FEATURE_BIT(SEED)};
+    tg_fidelity_write(&l, NULL, &r, &b);
+    assert_str(tg_buf_str(&b), "dropped=web_search,x; emulated=seed");
+}
+
+static void fields_are_the_clients_own(void **state)
+{
+    struct tg_chat_req r = plain();
+    struct tg_client_fields c = {.names = own_names};
+    struct tg_losses l = {.dropped = TG_FEATURE_BIT(TOP_K) | TG_FEATURE_BIT(EXTRA),
+                          .emulated = TG_FEATURE_BIT(EFFORT) | TG_FEATURE_BIT(SHOW)};
+    /* what a known object holds that has no place; one field that says two things is named once */
+    r.extra.members = TG_STR("\"generationConfig\":{\"topK\":1,\"mediaResolution\":2},\"a\":{}");
+    tg_fidelity_write(&l, &c, &r, &b);
+    assert_str(tg_buf_str(&b),
+               "dropped=generationConfig.topK,generationConfig.mediaResolution,a; emulated=think");
+    assert_str(tg_client_field(&c, TG_FEATURE_SEED), "seed");
+    assert_str(tg_client_field(&c, TG_FEATURE_MAX_TOKENS), "max_completion_tokens");
+    c.body = TG_STR("{\"a\":\"\\\"max_completion_tokens\\\"\",\"max_tokens\":1}");
+    assert_str(tg_client_field(&c, TG_FEATURE_MAX_TOKENS), "max_tokens");
+    c.body = TG_STR("{\"thinking\":{\"type\":\"adaptive\"}}");
+    assert_str(tg_client_field(&c, TG_FEATURE_BUDGET), "thinking");
+    c.body = TG_STR("budget_tokens\"");
+    assert_str(tg_client_field(&c, TG_FEATURE_BUDGET), "thinking.budget_tokens");
+}
+
+static void strict_mode_names_the_first(void **state)
+{
+    struct tg_chat_req r = plain();
+    struct tg_client_fields c = {.names = own_names};
+    struct tg_losses l = {.dropped = TG_FEATURE_BIT(TOP_K) | TG_FEATURE_BIT(SEED)};
+    struct tg_fail f;
+    tg_fail_clear(&f);
+    assert_int_equal(tg_fidelity_strict(&l, &c, &r, &f), TG_E_UNSUPPORTED_PARAMETER);
+    assert_string_equal(f.param, "generationConfig.topK");
+    assert_non_null(strstr(f.message, "dropped=generationConfig.topK,seed"));
+    tg_fail_clear(&f);
+    l = (struct tg_losses){.left_out = TG_STR("web_search")};
+    assert_int_equal(tg_fidelity_strict(&l, &c, &r, &f), TG_E_UNSUPPORTED_PARAMETER);
+    assert_string_equal(f.param, "web_search");
+    l = (struct tg_losses){0};
+    assert_int_equal(tg_fidelity_strict(&l, &c, &r, &f), 0);
 }
 
 int main(void)
@@ -101,6 +155,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_used_is_found, setup, teardown),
         cmocka_unit_test_setup_teardown(fates_are_picked, setup, teardown),
         cmocka_unit_test_setup_teardown(the_header_names_them, setup, teardown),
+        cmocka_unit_test_setup_teardown(fields_are_the_clients_own, setup, teardown),
+        cmocka_unit_test_setup_teardown(strict_mode_names_the_first, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
