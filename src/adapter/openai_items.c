@@ -69,13 +69,15 @@ static void write_embed_options(struct tg_jw *w, const struct tg_chat_req *req,
     if (in->dimensions >= 0)
         tg_jw_ki64(w, tg_quirks_member(target->quirks, TG_STR("dimensions")), in->dimensions);
     if (in->base64)
-        tg_jw_kstr(w, TG_STR("encoding_format"), TG_STR("base64"));
+        tg_jw_kstr(w, tg_quirks_member(target->quirks, TG_STR("encoding_format")),
+                   TG_STR("base64"));
     bool purpose =
         req->wire == TG_WIRE_OPENAI_EMBEDDINGS ||
         tg_quirks_fate(tg_openai_fidelity, target->quirks, TG_FEATURE_INPUT_TYPE) == TG_NATIVE;
     if (in->purpose.n && purpose)
-        tg_jw_kstr(w, TG_STR("input_type"), in->purpose);
-    if (req->user.n)
+        tg_jw_kstr(w, tg_quirks_member(target->quirks, TG_STR("input_type")), in->purpose);
+    if (req->user.n &&
+        tg_quirks_fate(tg_openai_fidelity, target->quirks, TG_FEATURE_USER) != TG_DROPPED)
         tg_jw_kstr(w, TG_STR("user"), req->user);
 }
 

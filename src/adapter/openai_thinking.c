@@ -41,14 +41,15 @@ static void write_switch(struct tg_jw *w, const struct tg_reasoning_opts *r)
     tg_jw_end_obj(w);
 }
 
-static void write_budget(struct tg_jw *w, const struct tg_reasoning_opts *r)
+/* Some have the switch alone. */
+static void write_budget(const struct tg_openai_enc *e, const struct tg_reasoning_opts *r)
 {
     int wants = wants_thinking(r);
     if (wants < 0)
         return;
-    tg_jw_kbool(w, TG_STR("enable_thinking"), wants > 0);
-    if (r->budget_tokens > 0)
-        tg_jw_ki64(w, TG_STR("thinking_budget"), r->budget_tokens);
+    tg_jw_kbool(e->w, TG_STR("enable_thinking"), wants > 0);
+    if (r->budget_tokens > 0 && tg_openai_fate(e, TG_FEATURE_BUDGET) == TG_NATIVE)
+        tg_jw_ki64(e->w, TG_STR("thinking_budget"), r->budget_tokens);
 }
 
 void tg_openai_write_thinking(const struct tg_openai_enc *e)
@@ -73,7 +74,7 @@ void tg_openai_write_thinking(const struct tg_openai_enc *e)
             tg_jw_kstr(e->w, TG_STR("reasoning_effort"), r->effort);
         break;
     case TG_REASONING_ENABLE_THINKING:
-        write_budget(e->w, r);
+        write_budget(e, r);
         break;
     case TG_REASONING_NONE:
         break;

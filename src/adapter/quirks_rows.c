@@ -177,12 +177,73 @@ const struct tg_quirks tg_quirks_rows[] = {
                 BIT(LOGIT_BIAS) | BIT(USER) | BIT(EFFORT) | BIT(TOOL_STRICT) | BIT(NAME) |
                 ALL_LOGPROBS | BIT(METADATA) | LOCAL_ONLY,
      .refused = BIT(N) | BIT(AUDIO)},
-    /* docs.voyageai.com/reference: embeddings with output_dimension, and ranking */
+    /* docs.siliconflow.cn/cn/api-reference/chat-completions: the whole body; enable_thinking and
+     * thinking_budget, an effort for one model only */
+    {.name = "siliconflow",
+     .hosts = HOSTS("api.siliconflow.cn", "api.siliconflow.com"),
+     .formats = TG_WIRE_BIT(OPENAI_CHAT) | EMBEDDINGS | MEDIA | TG_WIRE_BIT(RERANK),
+     .native = BIT(BUDGET),
+     .emulated = BIT(EFFORT) | BIT(DEVELOPER),
+     .dropped = BIT(PRESENCE) | BIT(SEED) | BIT(LOGIT_BIAS) | BIT(USER) | BIT(SERVICE_TIER) |
+                BIT(PARALLEL),
+     .refused = ALL_LOGPROBS,
+     .max_tokens = TG_MAX_TOKENS_OLD,
+     .reasoning = TG_REASONING_ENABLE_THINKING},
+    /* novita.ai/docs/api-reference/model-apis-llm-create-chat-completion: the whole body;
+     * …/guides/llm-interleaved-thinking: reasoning_content goes back */
+    {.name = "novita",
+     .hosts = HOSTS("api.novita.ai"),
+     .formats = TEXTS,
+     .native = BIT(REASONING),
+     .emulated = BIT(EFFORT) | BIT(DEVELOPER),
+     .dropped = BIT(USER) | BIT(SERVICE_TIER) | BIT(PARALLEL),
+     .max_tokens = TG_MAX_TOKENS_OLD,
+     .reasoning = TG_REASONING_ENABLE_THINKING,
+     .reasoning_back = TG_REASONING_BACK_CONTENT},
+    /* docs.tokenfactory.nebius.com/api-reference/introduction: OpenAI's API; no Responses */
+    {.name = "nebius",
+     .hosts = HOSTS("api.tokenfactory.nebius.com", "api.studio.nebius.com", "api.studio.nebius.ai"),
+     .formats = TEXTS | EMBEDDINGS | TG_WIRE_BIT(OPENAI_IMAGES)},
+    /* docs.baseten.co/reference/inference-api/chat-completions: Model APIs have these alone */
+    {.name = "baseten",
+     .hosts = HOSTS("inference.baseten.co"),
+     .formats = TG_WIRE_BIT(OPENAI_CHAT)},
+    /* Hyperbolic's OpenAPI file: chat completions in OpenAI's form, pictures and sounds not */
+    {.name = "hyperbolic",
+     .hosts = HOSTS("api.hyperbolic.xyz"),
+     .formats = TG_WIRE_BIT(OPENAI_CHAT)},
+    /* docs.databricks.com/aws/machine-learning/foundation-model-apis/api-reference: chat,
+     * completion and embedding tasks, Responses for OpenAI's models; the workspace is in the host
+     */
+    {.name = "databricks",
+     .hosts = HOSTS("cloud.databricks.com", "azuredatabricks.net", "gcp.databricks.com"),
+     .formats = TEXTS | RESPONSES | EMBEDDINGS},
+    /* developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility */
+    {.name = "workers-ai",
+     .hosts = HOSTS("api.cloudflare.com"),
+     .formats = TG_WIRE_BIT(OPENAI_CHAT) | RESPONSES | EMBEDDINGS},
+    /* developers.cloudflare.com/ai-gateway, "OpenAI compatible endpoint" (…/compat): the model's
+     * name begins with the provider's */
+    {.name = "cloudflare",
+     .hosts = HOSTS("gateway.ai.cloudflare.com"),
+     .formats = TG_WIRE_BIT(OPENAI_CHAT)},
+    /* jina.ai/embeddings and …/reranker: `task` says what vectors are for ("retrieval.query"),
+     * embedding_type how they are packed */
+    {.name = "jina",
+     .hosts = HOSTS("api.jina.ai"),
+     .formats = EMBEDDINGS | TG_WIRE_BIT(RERANK),
+     .tasks = 1u << TG_TASK_EMBED | 1u << TG_TASK_RERANK,
+     .native = BIT(INPUT_TYPE),
+     .dropped = BIT(USER),
+     .renames = RENAMES({TG_STR_INIT("input_type"), TG_STR_INIT("task")},
+                        {TG_STR_INIT("encoding_format"), TG_STR_INIT("embedding_type")})},
+    /* docs.voyageai.com/reference: embeddings with output_dimension, and ranking; the whole body */
     {.name = "voyage",
      .hosts = HOSTS("api.voyageai.com"),
      .formats = EMBEDDINGS | TG_WIRE_BIT(RERANK),
      .tasks = 1u << TG_TASK_EMBED | 1u << TG_TASK_RERANK,
      .native = BIT(INPUT_TYPE),
+     .dropped = BIT(USER),
      .renames = RENAMES({TG_STR_INIT("dimensions"), TG_STR_INIT("output_dimension")},
                         {TG_STR_INIT("top_n"), TG_STR_INIT("top_k")})},
     /* docs.vllm.ai, serving/openai_compatible_server: `user` is ignored, image_url.detail is not
@@ -209,9 +270,10 @@ const struct tg_quirks tg_quirks_rows[] = {
      .dropped = BIT(USER) | BIT(SERVICE_TIER) | BIT(PARALLEL),
      .refused = BIT(N) | ALL_LOGPROBS | BIT(DOCUMENT) | BIT(DOCUMENT_FILE) | BIT(AUDIO),
      .renames = RENAMES({TG_STR_INIT("repetition_penalty"), TG_STR_INIT("repeat_penalty")})},
-    /* docs.ollama.com/api/openai-compatibility: boxes that are not ticked */
+    /* docs.ollama.com/api/openai-compatibility: boxes that are not ticked; /v1/audio since 0.40.8
+     */
     {.name = "ollama",
-     .formats = TEXTS | RESPONSES | EMBEDDINGS,
+     .formats = TEXTS | RESPONSES | EMBEDDINGS | TG_WIRE_BIT(OPENAI_AUDIO),
      .dropped = BIT(TOOL_CHOICE) | BIT(LOGIT_BIAS) | BIT(USER) | BIT(SERVICE_TIER) | LOCAL_ONLY,
      .refused = BIT(N) | BIT(IMAGE_URL) | BIT(TOOL_REQUIRED) | BIT(TOOL_NAMED) | BIT(DOCUMENT) |
                 BIT(DOCUMENT_FILE) | BIT(AUDIO)},

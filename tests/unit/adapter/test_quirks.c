@@ -59,7 +59,42 @@ static void rows_are_sound(void **state)
         for (const char *const *h = q->hosts; h && *h; h++)
             assert_ptr_equal(tg_quirks_find(TG_STR(""), tg_str_c(*h)), q);
     }
-    assert_true(tg_quirks_at(25) != NULL);
+    assert_true(tg_quirks_at(35) != NULL);
+}
+
+/* Hosts of many tenants: whose name stands before the provider's. */
+static void tenants_are_found(void **state)
+{
+    assert_string_equal(name_of("", "dbc-a1b2.cloud.databricks.com"), "databricks");
+    assert_string_equal(name_of("", "adb-1.2.azuredatabricks.net"), "databricks");
+    assert_string_equal(name_of("", "cloud.databricks.com.evil.example"), "");
+    assert_string_equal(name_of("", "x.endpoints.huggingface.cloud"), "huggingface");
+    assert_string_equal(name_of("", "gateway.ai.cloudflare.com"), "cloudflare");
+    assert_string_equal(name_of("", "api.cloudflare.com"), "workers-ai");
+}
+
+/* The list in docs/api.md is the rows. */
+static void the_documents_name_every_row(void **state)
+{
+    static char page[256 << 10];
+    char path[1024], name[64];
+    const char *root = getenv("TG_SOURCE_ROOT");
+    const struct tg_quirks *q;
+    snprintf(path, sizeof path, "%s/docs/api.md", root ? root : ".");
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    size_t n = fread(page, 1, sizeof page - 1, f);
+    assert_int_equal(fclose(f), 0);
+    struct tg_str rest = tg_str_make(page, n);
+    ptrdiff_t at = tg_str_find(rest, TG_STR("Providers of OpenAI's API differ"));
+    assert_true(at >= 0);
+    rest = tg_str_from(rest, (size_t)at);
+    rest = tg_str_first(rest, (size_t)tg_str_find(rest, TG_STR("\n\n")));
+    for (size_t i = 0; (q = tg_quirks_at(i)); i++) {
+        snprintf(name, sizeof name, "`%s`", q->name);
+        if (tg_str_find(rest, tg_str_c(name)) < 0)
+            fail_msg("docs/api.md does not name %s", q->name);
+    }
 }
 
 /* ---- every feature ---- */
@@ -322,13 +357,13 @@ static const char *with_inputs(enum tg_feature f)
         return ":77";
     case TG_FEATURE_BASE64:
         req.inputs.base64 = true;
-        return "\"encoding_format\":\"base64\"";
+        return ":\"base64\"";
     case TG_FEATURE_INPUT_TOKENS:
         req.inputs.raw = &raw;
         return "[1,2]";
     case TG_FEATURE_INPUT_TYPE:
         req.inputs.purpose = TG_STR("query");
-        return "\"input_type\":\"query\"";
+        return ":\"query\"";
     default:
         req.task = TG_TASK_CHAT;
         return NULL;
@@ -434,6 +469,17 @@ static void names_and_forms(void **state)
     assert_contains(encoded("deepseek"), "\"response_format\":{\"type\":\"json_object\"}");
     assert_contains(encoded("deepseek"), "{\"role\":\"system\",\"content\":\"Answer with one JSON");
     assert_contains(encoded("groq"), "\"json_schema\":{\"name\":\"n\"");
+    request_with(TG_FEATURE_INPUT_TYPE);
+    req.user = TG_STR("ann");
+    assert_contains(encoded("jina"), "\"task\":\"query\"");
+    assert_lacks(encoded("jina"), "ann");
+    assert_contains(encoded("nvidia"), "\"input_type\":\"query\",\"user\":\"ann\"");
+    request_with(TG_FEATURE_BASE64);
+    assert_contains(encoded("jina"), "\"embedding_type\":\"base64\"");
+    assert_contains(encoded("voyage"), "\"encoding_format\":\"base64\"");
+    request_with(TG_FEATURE_DIMENSIONS);
+    assert_contains(encoded("voyage"), "\"output_dimension\":77");
+    assert_contains(encoded("jina"), "\"dimensions\":77");
 }
 
 static void thinking_in_every_form(void **state)
@@ -447,6 +493,9 @@ static void thinking_in_every_form(void **state)
     request_with(TG_FEATURE_BUDGET);
     assert_contains(encoded("openrouter"), "\"reasoning\":{\"max_tokens\":4321}");
     assert_contains(encoded("alibaba"), "\"enable_thinking\":true,\"thinking_budget\":4321");
+    assert_contains(encoded("siliconflow"), "\"enable_thinking\":true,\"thinking_budget\":4321");
+    assert_contains(encoded("novita"), "\"enable_thinking\":true");
+    assert_lacks(encoded("novita"), "4321");
     req.reasoning.budget_tokens = 0;
     assert_contains(encoded("openrouter"), "\"reasoning\":{\"enabled\":false}");
     assert_contains(encoded("deepseek"), "\"thinking\":{\"type\":\"disabled\"}");
@@ -480,6 +529,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_found),
         cmocka_unit_test(rows_are_sound),
+        cmocka_unit_test(tenants_are_found),
+        cmocka_unit_test(the_documents_name_every_row),
         cmocka_unit_test_setup_teardown(rows_are_true, setup, teardown),
         cmocka_unit_test_setup_teardown(names_and_forms, setup, teardown),
         cmocka_unit_test_setup_teardown(thinking_in_every_form, setup, teardown),
