@@ -2,7 +2,6 @@
  * docs.anthropic.com/en/api/errors. */
 #include "adapter/anthropic_priv.h"
 #include "adapter/openai_priv.h"
-#include "base/clock.h"
 #include "base/err.h"
 
 /* An error inside a stream has no status of its own. */
@@ -25,9 +24,8 @@ static int status_of_type(struct tg_str type)
     return 0;
 }
 
-static void set_fail(int status, const struct tg_openai_error *e, struct tg_fail *fail)
+static void keep_529(int status, struct tg_fail *fail)
 {
-    tg_openai_set_fail(status, e, fail);
     if (status == 529 && fail->err == TG_E_UPSTREAM_OVERLOADED)
         fail->http_status = status;
 }
@@ -43,18 +41,11 @@ bool tg_anthropic_read_error(const struct tg_json *root, int status, struct tg_f
     };
     if (tg_str_starts(e.message, TG_STR("prompt is too long")))
         e.code = TG_STR("context_length_exceeded");
-    set_fail(status ? status : status_of_type(e.type), &e, fail);
+    if (!status)
+        status = status_of_type(e.type);
+    tg_openai_set_fail(status, &e, fail);
+    keep_529(status, fail);
     return true;
-}
-
-/* The provider's own clock is the one its Retry-After date is meant by. */
-static int64_t retry_after(const struct tg_http_head *head)
-{
-    struct tg_str date = tg_http_head_get(head, TG_STR("date"));
-    int64_t us = 0;
-    if (date.n && tg_clock_parse_http_date(date.p, date.n, &us))
-        us = 0;
-    return tg_adapter_retry_after_ms(head, us);
 }
 
 bool tg_anthropic_classify(struct tg_arena *a, const struct tg_http_head *head, struct tg_str body,
@@ -66,8 +57,9 @@ bool tg_anthropic_classify(struct tg_arena *a, const struct tg_http_head *head, 
     bool own = json && tg_anthropic_read_error(tg_json_root(doc), head->status, fail);
     if (!own) { /* of something in between: a proxy, a compatible server */
         bool found = json && tg_openai_find_error(tg_json_root(doc), &e);
-        set_fail(head->status, found ? &e : NULL, fail);
+        tg_openai_set_http_fail(head, body, found ? &e : NULL, fail);
+        keep_529(head->status, fail);
     }
-    fail->retry_after_ms = retry_after(head);
+    fail->retry_after_ms = tg_adapter_retry_after_ms(head);
     return own && fail->err != TG_E_UPSTREAM_AUTH && !tg_openai_has_key(body);
 }

@@ -90,8 +90,7 @@ bool tg_bedrock_classify(struct tg_arena *a, const struct tg_http_head *head, st
     if (json && !e.message.n)
         e.message = tg_json_get_str(tg_json_root(doc), TG_STR("Message"));
     e.type = tg_http_head_get(head, TG_STR("x-amzn-errortype"));
-    tg_openai_set_fail(head->status, e.message.n ? &e : NULL, fail);
-    fail->retry_after_ms = tg_adapter_retry_after_ms(head, 0);
+    tg_openai_set_http_fail(head, body, e.message.n ? &e : NULL, fail);
     return false; /* no client speaks this format */
 }
 

@@ -46,15 +46,17 @@ static bool classify(struct tg_arena *a, const struct tg_http_head *head, struct
 {
     struct tg_json_doc *doc;
     struct tg_openai_error e = {.message = TG_STR("")};
-    if (tg_json_parse(a, body, NULL, &doc, NULL) == 0) {
+    bool json = tg_json_parse(a, body, NULL, &doc, NULL) == 0;
+    if (json) {
         e.message = tg_json_get_str(tg_json_root(doc), TG_STR("message"));
         e.type = tg_json_get_str(tg_json_root(doc), TG_STR("error_type"));
     }
     if (tg_str_eq(e.type, TG_STR("TOO_MANY_TOKENS")))
         e.code = TG_STR("context_length_exceeded");
-    tg_openai_set_fail(head->status, e.message.n ? &e : NULL, fail);
-    fail->retry_after_ms = tg_adapter_retry_after_ms(head, 0);
-    return e.message.n && fail->err != TG_E_UPSTREAM_AUTH && !tg_openai_has_key(body);
+    bool own = e.message.n > 0;
+    bool found = own || (json && tg_openai_find_error(tg_json_root(doc), &e));
+    tg_openai_set_http_fail(head, body, found ? &e : NULL, fail);
+    return own && fail->err != TG_E_UPSTREAM_AUTH && !tg_openai_has_key(body);
 }
 
 const struct tg_adapter tg_adapter_cohere = {

@@ -3,7 +3,6 @@
  * status 400), RetryInfo.retryDelay ("34.4s"). Source: cloud.google.com/apis/design/errors. */
 #include "adapter/gemini_priv.h"
 #include "adapter/openai_priv.h"
-#include "base/clock.h"
 #include "base/err.h"
 #include "base/num.h"
 
@@ -85,23 +84,18 @@ bool tg_gemini_read_error(const struct tg_json *root, int status, struct tg_fail
     return true;
 }
 
-/* The provider's own clock is the one its Retry-After date is meant by. */
-static int64_t date_of(const struct tg_http_head *head)
-{
-    struct tg_str date = tg_http_head_get(head, TG_STR("date"));
-    int64_t us;
-    return date.n && tg_clock_parse_http_date(date.p, date.n, &us) == 0 ? us : 0;
-}
-
 bool tg_gemini_classify(struct tg_arena *a, const struct tg_http_head *head, struct tg_str body,
                         struct tg_fail *fail)
 {
     struct tg_json_doc *doc;
+    struct tg_openai_error other;
     bool parsed = tg_json_parse(a, body, NULL, &doc, NULL) == 0;
     bool found = parsed && tg_gemini_read_error(tg_json_root(doc), head->status, fail);
-    if (!found)
-        tg_openai_set_fail(head->status, NULL, fail);
-    int64_t after = tg_adapter_retry_after_ms(head, date_of(head));
+    if (!found) /* of something in between */
+        tg_openai_set_http_fail(
+            head, body, parsed && tg_openai_find_error(tg_json_root(doc), &other) ? &other : NULL,
+            fail);
+    int64_t after = tg_adapter_retry_after_ms(head);
     if (after >= 0)
         fail->retry_after_ms = after;
     return found && tg_json_is_obj(tg_json_root(doc)) && fail->message[0] &&

@@ -65,8 +65,7 @@ static bool classify(struct tg_arena *a, const struct tg_http_head *head, struct
     if (text.p)
         e = (struct tg_openai_error){.message = text};
     bool found = text.p || (json && tg_openai_find_error(tg_json_root(doc), &e));
-    tg_openai_set_fail(head->status, found ? &e : NULL, fail);
-    fail->retry_after_ms = tg_adapter_retry_after_ms(head, 0);
+    tg_openai_set_http_fail(head, body, found ? &e : NULL, fail);
     return text.p && fail->err != TG_E_UPSTREAM_AUTH && !tg_openai_has_key(body);
 }
 

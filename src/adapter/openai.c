@@ -1,6 +1,5 @@
 /* The adapter's table: paths, headers, and error answers. */
 #include "adapter/openai_priv.h"
-#include "base/clock.h"
 #include "base/err.h"
 
 static struct tg_str join(struct tg_arena *a, struct tg_str x, struct tg_str y)
@@ -113,14 +112,6 @@ static int encode_pass(struct tg_arena *a, const struct tg_pass *pass,
     return 0;
 }
 
-/* The provider's own clock is the one its Retry-After date is meant by. */
-static int64_t date_of(const struct tg_http_head *head)
-{
-    struct tg_str date = tg_http_head_get(head, TG_STR("date"));
-    int64_t us;
-    return date.n && tg_clock_parse_http_date(date.p, date.n, &us) == 0 ? us : 0;
-}
-
 static bool classify(struct tg_arena *a, const struct tg_http_head *head, struct tg_str body,
                      struct tg_fail *fail)
 {
@@ -128,8 +119,7 @@ static bool classify(struct tg_arena *a, const struct tg_http_head *head, struct
     struct tg_openai_error e;
     bool found = tg_json_parse(a, body, NULL, &doc, NULL) == 0 &&
                  tg_openai_find_error(tg_json_root(doc), &e);
-    tg_openai_set_fail(head->status, found ? &e : NULL, fail);
-    fail->retry_after_ms = tg_adapter_retry_after_ms(head, date_of(head));
+    tg_openai_set_http_fail(head, body, found ? &e : NULL, fail);
     return found && e.proper && fail->err != TG_E_UPSTREAM_AUTH && !tg_openai_has_key(body);
 }
 

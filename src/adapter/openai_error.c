@@ -6,7 +6,6 @@
 #include <stdio.h>
 
 #include "adapter/openai_priv.h"
-#include "base/clock.h"
 #include "base/err.h"
 #include "base/utf8.h"
 
@@ -19,6 +18,27 @@ static struct tg_str detail_of(const struct tg_json *root)
     if (tg_json_is_arr(detail))
         return tg_json_get_str(tg_json_at(detail, 0), TG_STR("msg"));
     return tg_json_str(detail);
+}
+
+/* Statuses that words stand for where there is no number, as in a stream that has begun with 200;
+ * the others are the provider's own fault. */
+static int status_of_word(struct tg_str word)
+{
+    static const struct {
+        struct tg_str word;
+        int status;
+    } known[] = {
+        {TG_STR_INIT("rate_limit_exceeded"), 429},  {TG_STR_INIT("insufficient_quota"), 429},
+        {TG_STR_INIT("rate_limit_error"), 429},     {TG_STR_INIT("context_length_exceeded"), 400},
+        {TG_STR_INIT("invalid_prompt"), 400},       {TG_STR_INIT("invalid_request_error"), 400},
+        {TG_STR_INIT("server_is_overloaded"), 503}, {TG_STR_INIT("overloaded_error"), 503},
+        {TG_STR_INIT("service_unavailable"), 503},
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(known); i++) {
+        if (tg_str_eq(word, known[i].word))
+            return known[i].status;
+    }
+    return 0;
 }
 
 static int status_of(const struct tg_json *e)
@@ -49,6 +69,10 @@ static void fill(const struct tg_json *e, struct tg_openai_error *out)
     out->param = tg_json_get_str(e, TG_STR("param"));
     out->code = tg_json_get_str(e, TG_STR("code"));
     out->status = status_of(e);
+    if (!out->status)
+        out->status = status_of_word(out->code);
+    if (!out->status)
+        out->status = status_of_word(out->type);
     if (is_number_text(out->code)) /* Azure: "401" */
         out->code = TG_STR("");
 }
@@ -186,6 +210,8 @@ static int err_of_status(int status, const struct tg_openai_error *e)
     }
     if (status >= 500 || status == 0)
         return TG_E_UPSTREAM_ERROR;
+    if (status == 413 && !e)
+        return TG_E_UPSTREAM_REJECTED; /* whoever says it, the request is what is too large */
     if (status < 400 || !e)
         return TG_E_UPSTREAM_INVALID; /* a redirect, or a page that is not the API's */
     bool size = status == 400 || status == 413 || status == 422;
@@ -225,10 +251,10 @@ void tg_openai_set_fail(int status, const struct tg_openai_error *e, struct tg_f
     tg_fail_set(fail, err, "%.*s", TG_STR_ARG(message));
     fail->source = TG_FAIL_PROVIDER;
     fail->provider_status = status;
+    if (keeps_status(err, status) && (e || err == TG_E_UPSTREAM_REJECTED))
+        fail->http_status = status;
     if (!e || err == TG_E_UPSTREAM_AUTH)
         return;
-    if (keeps_status(err, status))
-        fail->http_status = status;
     if (err == TG_E_CONTEXT_LENGTH) {
         copy_word(e->param, fail->param, sizeof(fail->param));
         return;
@@ -239,4 +265,30 @@ void tg_openai_set_fail(int status, const struct tg_openai_error *e, struct tg_f
         copy_word(e->code, fail->code, sizeof(fail->code));
         copy_word(e->param, fail->param, sizeof(fail->param));
     }
+}
+
+/* ---- answers ---- */
+
+/* What servers behind axum, Go's net/http and their like say in so many words; not the page of a
+ * proxy, nor JSON of some other kind. */
+static bool find_text(const struct tg_http_head *head, struct tg_str body,
+                      struct tg_openai_error *out)
+{
+    struct tg_str type = tg_http_head_get(head, TG_STR("content-type"));
+    struct tg_str text = tg_str_trim(body);
+    if (!tg_str_istarts(type, TG_STR("text/plain")) || !text.n || !tg_utf8_valid(text) ||
+        memchr("<{[", text.p[0], 3))
+        return false;
+    *out = (struct tg_openai_error){.message = text};
+    return true;
+}
+
+void tg_openai_set_http_fail(const struct tg_http_head *head, struct tg_str body,
+                             const struct tg_openai_error *e, struct tg_fail *fail)
+{
+    struct tg_openai_error text;
+    if (!e && find_text(head, body, &text))
+        e = &text;
+    tg_openai_set_fail(head->status, e, fail);
+    fail->retry_after_ms = tg_adapter_retry_after_ms(head);
 }

@@ -71,13 +71,17 @@ bool tg_openai_input_output_usage(const struct tg_json *v, struct tg_usage *out)
  * servers that are only nearly compatible. */
 struct tg_openai_error {
     struct tg_str message, type, param, code; /* "" if none; code: strings only */
-    int status;                               /* a status the error itself names, 0 if none */
+    int status;                               /* that the error itself names, 0 if none */
     bool proper;                              /* {"error":{"message":…}}, fit to be passed on */
 };
 /* False when root holds no error. */
 bool tg_openai_find_error(const struct tg_json *root, struct tg_openai_error *out);
 /* Sets fail from a status (0: none known) and an error (NULL: the body was something else). */
 void tg_openai_set_fail(int status, const struct tg_openai_error *e, struct tg_fail *fail);
+/* The same for a whole answer with its Retry-After; e: NULL if the body holds no error that the
+ * format knows. A plain text is one. */
+void tg_openai_set_http_fail(const struct tg_http_head *head, struct tg_str body,
+                             const struct tg_openai_error *e, struct tg_fail *fail);
 /* Copies text into out (cap bytes with the NUL) with everything that looks like a key blotted out.
  */
 struct tg_str tg_openai_redact(struct tg_str text, char *out, size_t cap);

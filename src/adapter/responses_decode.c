@@ -104,24 +104,6 @@ static void on_whole(struct doc *x, const struct tg_json *response)
 
 /* ---- errors ---- */
 
-/* Statuses that the codes stand for; the others are the provider's own fault. */
-static int status_of(struct tg_str code)
-{
-    static const struct {
-        struct tg_str code;
-        int status;
-    } codes[] = {
-        {TG_STR_INIT("rate_limit_exceeded"), 429},     {TG_STR_INIT("insufficient_quota"), 429},
-        {TG_STR_INIT("context_length_exceeded"), 400}, {TG_STR_INIT("invalid_prompt"), 400},
-        {TG_STR_INIT("server_is_overloaded"), 503},
-    };
-    for (size_t i = 0; i < TG_ARRAY_LEN(codes); i++) {
-        if (tg_str_eq(code, codes[i].code))
-            return codes[i].status;
-    }
-    return 0;
-}
-
 static TG_COLD int on_error(struct doc *x, const struct tg_json *holder)
 {
     struct tg_openai_error e;
@@ -131,8 +113,6 @@ static TG_COLD int on_error(struct doc *x, const struct tg_json *holder)
                                 "the provider's answer could not be understood");
     if (tg_str_eq(e.type, TG_STR("error"))) /* the event's own type */
         e.type = TG_STR("");
-    if (!e.status)
-        e.status = status_of(e.code);
     tg_fail_clear(&fail);
     tg_openai_set_fail(e.status, &e, &fail);
     return tg_openai_emit_error(x->dec, x->c.sink, &fail);

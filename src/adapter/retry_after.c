@@ -11,7 +11,15 @@ static int64_t bounded(int64_t ms)
     return ms < MAX_MS ? ms : MAX_MS;
 }
 
-int64_t tg_adapter_retry_after_ms(const struct tg_http_head *head, int64_t now_wall_us)
+/* The provider's own clock is the one its Retry-After date is meant by. */
+static int64_t date_of(const struct tg_http_head *head)
+{
+    struct tg_str date = tg_http_head_get(head, TG_STR("date"));
+    int64_t us;
+    return date.n && tg_clock_parse_http_date(date.p, date.n, &us) == 0 ? us : 0;
+}
+
+int64_t tg_adapter_retry_after_ms(const struct tg_http_head *head)
 {
     struct tg_str text = tg_http_head_get(head, TG_STR("retry-after-ms"));
     double number;
@@ -24,8 +32,8 @@ int64_t tg_adapter_retry_after_ms(const struct tg_http_head *head, int64_t now_w
     if (tg_parse_double(text, &number) == 0)
         return number < 0 ? -1
                           : bounded(number < (double)MAX_MS ? (int64_t)(number * 1000) : MAX_MS);
-    int64_t when_us;
-    if (now_wall_us <= 0 || tg_clock_parse_http_date(text.p, text.n, &when_us))
+    int64_t when_us, now_us = date_of(head);
+    if (now_us <= 0 || tg_clock_parse_http_date(text.p, text.n, &when_us))
         return -1;
-    return bounded((when_us - now_wall_us) / 1000);
+    return bounded((when_us - now_us) / 1000);
 }

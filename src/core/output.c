@@ -377,10 +377,27 @@ int tg_output_end(struct tg_exchange *x)
     return 0;
 }
 
+/* A provider's word that could not be read; a date without a clock beside it is the client's to
+ * read. */
+static void drop_bad_retry_after(struct head_list *l)
+{
+    size_t n = 0;
+    int64_t us;
+    for (size_t i = 0; i < l->n; i++) {
+        struct tg_str v = l->h[i].value;
+        if (!tg_str_ieq(l->h[i].name, TG_STR("retry-after")) ||
+            tg_clock_parse_http_date(v.p, v.n, &us) == 0)
+            l->h[n++] = l->h[i];
+    }
+    l->n = n;
+}
+
 static void add_retry_after(struct tg_exchange *x, struct head_list *l, const struct tg_fail *fail)
 {
-    if (fail->retry_after_ms < 0)
+    if (fail->retry_after_ms < 0) {
+        drop_bad_retry_after(l);
         return;
+    }
     struct tg_str s = tg_arena_printf(tg_exchange_arena(x), "%lld",
                                       (long long)((fail->retry_after_ms + 999) / 1000));
     for (size_t i = 0; i < l->n; i++) {

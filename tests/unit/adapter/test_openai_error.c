@@ -77,7 +77,7 @@ static void pages_are_not_the_api(void **state)
         int status, err, shown;
     } cases[] = {
         {400, TG_E_UPSTREAM_INVALID, 502},    {404, TG_E_UPSTREAM_INVALID, 502},
-        {413, TG_E_UPSTREAM_INVALID, 502},    {401, TG_E_UPSTREAM_AUTH, 502},
+        {413, TG_E_UPSTREAM_REJECTED, 413},   {401, TG_E_UPSTREAM_AUTH, 502},
         {429, TG_E_UPSTREAM_RATE_LIMIT, 429}, {500, TG_E_UPSTREAM_ERROR, 502},
         {502, TG_E_UPSTREAM_ERROR, 502},      {503, TG_E_UPSTREAM_OVERLOADED, 503},
         {504, TG_E_UPSTREAM_TIMEOUT, 504},    {301, TG_E_UPSTREAM_INVALID, 502},
@@ -94,6 +94,50 @@ static void pages_are_not_the_api(void **state)
             assert_int_equal(f.err, cases[i].err);
             assert_int_equal(tg_fail_status(&f), cases[i].shown);
             assert_string_equal(f.message, tg_err_info(f.err)->text);
+        }
+    }
+}
+
+/* Servers behind axum (TGI) and Go's net/http say what is wrong in plain text: the client is told,
+ * and its mistake is no fault of the provider's. */
+static void plain_texts_are_told(void **state)
+{
+    static const struct {
+        int status, err, shown;
+        const char *type, *body, *message;
+    } cases[] = {
+        {422, TG_E_UPSTREAM_REJECTED, 422, "text/plain; charset=utf-8",
+         "Failed to deserialize the JSON body: missing field `model` at line 1\n",
+         "Failed to deserialize the JSON body: missing field `model` at line 1"},
+        {404, TG_E_UPSTREAM_REJECTED, 404, "Text/Plain", "404 page not found",
+         "404 page not found"},
+        {400, TG_E_UPSTREAM_REJECTED, 400, "text/plain", "no sk-abcdefgh12345678", "no ***"},
+        {400, TG_E_CONTEXT_LENGTH, 400, "text/plain", "over the maximum context length",
+         "over the maximum context length"},
+        {500, TG_E_UPSTREAM_ERROR, 500, "text/plain", "boom", "boom"},
+        {400, TG_E_UPSTREAM_INVALID, 502, "text/html", "no", NULL},
+        {400, TG_E_UPSTREAM_INVALID, 502, "text/plain", "<html>", NULL},
+        {400, TG_E_UPSTREAM_INVALID, 502, "text/plain", "{\"x\":1}", NULL},
+        {400, TG_E_UPSTREAM_INVALID, 502, "text/plain", " \n", NULL},
+        {400, TG_E_UPSTREAM_INVALID, 502, "text/plain", "\xff\xfe", NULL},
+        {401, TG_E_UPSTREAM_AUTH, 502, "text/plain", "bad key", NULL},
+    };
+    static const struct tg_adapter *const adapters[] = {
+        &tg_adapter_openai, &tg_adapter_anthropic, &tg_adapter_gemini,
+        &tg_adapter_cohere, &tg_adapter_ollama,    &tg_adapter_bedrock,
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++) {
+        struct tg_http_header h[] = {{TG_STR("content-type"), tg_str_c(cases[i].type)},
+                                     {TG_STR("retry-after"), TG_STR("3")}};
+        struct tg_http_head head = {.status = cases[i].status, .headers = h, .n_headers = 2};
+        for (size_t k = 0; k < TG_ARRAY_LEN(adapters); k++) {
+            tg_fail_clear(&f);
+            assert_false(adapters[k]->classify(&arena, &head, tg_str_c(cases[i].body), &f));
+            assert_int_equal(f.err, cases[i].err);
+            assert_int_equal(tg_fail_status(&f), cases[i].shown);
+            assert_string_equal(f.message,
+                                cases[i].message ? cases[i].message : tg_err_info(f.err)->text);
+            assert_int_equal(f.retry_after_ms, 3000);
         }
     }
 }
@@ -221,6 +265,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(statuses_mean_something),
         T(pages_are_not_the_api),
+        T(plain_texts_are_told),
         T(words_are_kept),
         T(a_context_too_long_has_a_code),
         T(shapes_of_servers_that_differ),
