@@ -147,8 +147,8 @@ extern const struct tg_adapter tg_adapter_gemini;        /* Google's Gemini API 
 extern const struct tg_adapter tg_adapter_vertex;        /* Gemini on Vertex AI */
 extern const struct tg_adapter tg_adapter_vertex_claude; /* Claude on Vertex AI */
 
-/* Shared by classify functions: Retry-After (seconds, or a date measured from the answer's own Date;
- * bounded to 3,600 s; garbage: -1). */
+/* Shared by classify functions: Retry-After (seconds, or a date measured from the answer's own
+ * Date; bounded to 3,600 s; garbage: -1). */
 int64_t tg_adapter_retry_after_ms(const struct tg_http_head *head);
 
 #endif

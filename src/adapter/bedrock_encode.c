@@ -136,13 +136,52 @@ static bool calls_in_history(const struct tg_chat_req *req)
     return false;
 }
 
-/* "none" leaves the tools out, unless the conversation has calls: the API wants to know those. */
-static void write_tools(struct tg_jw *w, const struct tg_chat_req *req)
+static size_t count_functions(const struct tg_chat_req *req)
 {
     size_t n = 0;
     for (size_t i = 0; i < req->n_tools; i++)
         n += req->tools[i].is_function;
-    if (!n || (req->tool_choice.kind == TG_TOOL_CHOICE_NONE && !calls_in_history(req)))
+    return n;
+}
+
+enum { MAX_STAND_INS = 64 };
+
+struct names {
+    struct tg_str v[MAX_STAND_INS];
+    size_t n;
+};
+
+static bool is_new(struct names *seen, struct tg_str name)
+{
+    for (size_t i = 0; i < seen->n; i++) {
+        if (tg_str_eq(seen->v[i], name))
+            return false;
+    }
+    if (seen->n == MAX_STAND_INS)
+        return false;
+    seen->v[seen->n++] = name;
+    return true;
+}
+
+/* A conversation with calls is refused without toolConfig: when the client names no tools any more,
+ * those of the calls stand in. */
+static void write_stand_ins(struct tg_jw *w, const struct tg_chat_req *req)
+{
+    struct names seen = {.n = 0};
+    for (size_t i = 0; i < req->n_messages; i++) {
+        for (size_t k = 0; k < req->messages[i].n_parts; k++) {
+            const struct tg_part *p = &req->messages[i].parts[k];
+            if (p->kind == TG_PART_TOOL_CALL && is_new(&seen, p->tool_name))
+                write_tool(w, &(struct tg_tool){.name = p->tool_name});
+        }
+    }
+}
+
+/* "none" leaves the tools out, unless the conversation has calls: the API wants to know those. */
+static void write_tools(struct tg_jw *w, const struct tg_chat_req *req)
+{
+    size_t n = count_functions(req);
+    if ((!n || req->tool_choice.kind == TG_TOOL_CHOICE_NONE) && !calls_in_history(req))
         return;
     tg_jw_key(w, TG_STR("toolConfig"));
     tg_jw_obj(w);
@@ -152,8 +191,11 @@ static void write_tools(struct tg_jw *w, const struct tg_chat_req *req)
         if (req->tools[i].is_function)
             write_tool(w, &req->tools[i]);
     }
+    if (!n)
+        write_stand_ins(w, req);
     tg_jw_end_arr(w);
-    write_choice(w, &req->tool_choice);
+    if (n)
+        write_choice(w, &req->tool_choice);
     tg_jw_end_obj(w);
 }
 
@@ -273,6 +315,13 @@ int tg_bedrock_encode_body(struct tg_arena *a, const struct tg_chat_req *req,
     if (req->is_completion)
         return tg_fail_param(fail, TG_E_UNSUPPORTED_PARAMETER, "prompt",
                              "this model's API has no raw completions");
+    bool calls = calls_in_history(req);
+    if (tg_bedrock_system_only(req))
+        *io_emulated |= BIT(SYSTEM);
+    if (calls && !count_functions(req))
+        *io_emulated |= BIT(TOOLS);
+    else if (calls && req->tool_choice.kind == TG_TOOL_CHOICE_NONE)
+        *io_emulated |= BIT(TOOL_CHOICE);
     int rc = req->task == TG_TASK_COUNT ? write_count(&w, req, fail)
                                         : write_body(&w, req, target, io_dropped, fail);
     return tg_adapter_take_body(a, &b, rc, out, fail);

@@ -113,6 +113,8 @@ static int write_result(struct tg_jw *w, const struct tg_part *p, size_t message
     tg_jw_arr(w);
     for (size_t i = 0; i < p->n_parts && !rc; i++) {
         const struct tg_part *inner = &p->parts[i];
+        if (inner->kind == TG_PART_TEXT && !inner->text.n)
+            continue; /* an empty block is refused, an empty list is not */
         if (inner->kind == TG_PART_TEXT)
             write_text(w, inner->text);
         else if (inner->kind == TG_PART_IMAGE || inner->kind == TG_PART_DOCUMENT)
@@ -201,6 +203,12 @@ static bool has_content(const struct tg_message *m)
     return false;
 }
 
+/* Whether the message belongs to a run: a silent one between two of a role does not part them. */
+static bool goes_on(const struct tg_message *m, bool assistant)
+{
+    return is_assistant(m) == assistant || !has_content(m);
+}
+
 /* The parts of neighbours of one role, results first or all others. */
 static int write_run(struct tg_jw *w, const struct tg_chat_req *req, size_t from, size_t to,
                      bool results, struct tg_fail *f)
@@ -216,9 +224,24 @@ static int write_run(struct tg_jw *w, const struct tg_chat_req *req, size_t from
     return rc;
 }
 
+bool tg_bedrock_system_only(const struct tg_chat_req *req)
+{
+    bool any = false;
+    for (size_t i = 0; i < req->n_messages; i++) {
+        bool says = has_content(&req->messages[i]);
+        if (says && !is_system(&req->messages[i]))
+            return false;
+        any = any || says;
+    }
+    return any;
+}
+
+/* Somebody must speak: instructions alone are the user's. */
 static size_t front(const struct tg_chat_req *req)
 {
     size_t n = 0;
+    if (tg_bedrock_system_only(req))
+        return 0;
     while (n < req->n_messages && is_system(&req->messages[n]))
         n++;
     return n;
@@ -245,12 +268,14 @@ int tg_bedrock_write_messages(struct tg_jw *w, const struct tg_chat_req *req, st
     tg_jw_key(w, TG_STR("messages"));
     tg_jw_arr(w);
     while (i < req->n_messages && !rc) {
-        size_t from = i;
-        bool assistant = is_assistant(&req->messages[i]), any = false;
-        for (; i < req->n_messages && is_assistant(&req->messages[i]) == assistant; i++)
-            any = any || has_content(&req->messages[i]);
-        if (!any)
+        if (!has_content(&req->messages[i])) {
+            i++;
             continue;
+        }
+        size_t from = i;
+        bool assistant = is_assistant(&req->messages[i]);
+        while (i < req->n_messages && goes_on(&req->messages[i], assistant))
+            i++;
         tg_jw_obj(w);
         tg_jw_kstr(w, TG_STR("role"), assistant ? TG_STR("assistant") : TG_STR("user"));
         tg_jw_key(w, TG_STR("content"));

@@ -20,6 +20,8 @@ int tg_bedrock_encode_body(struct tg_arena *a, const struct tg_chat_req *req,
                            const struct tg_adapter_target *target, struct tg_str *out,
                            uint64_t *io_dropped, uint64_t *io_emulated,
                            struct tg_fail *fail) TG_WARN_UNUSED;
+/* Nobody but the system speaks: its words are written as the user's. */
+bool tg_bedrock_system_only(const struct tg_chat_req *req);
 int tg_bedrock_write_messages(struct tg_jw *w, const struct tg_chat_req *req,
                               struct tg_fail *fail) TG_WARN_UNUSED;
 bool tg_bedrock_classify(struct tg_arena *a, const struct tg_http_head *head, struct tg_str body,

@@ -140,10 +140,11 @@ static int write_tool(const struct tg_openai_enc *e, size_t i)
     return 0;
 }
 
-/* In the older form tools are among the request's own members. */
+/* In the older form, or where only some may be called, tools are among the request's own members.
+ */
 static bool told_in_own(const struct tg_openai_enc *e)
 {
-    return e->own && e->req->has_functions;
+    return e->own && (e->req->has_functions || e->req->own_tools);
 }
 
 static int write_tools(const struct tg_openai_enc *e)

@@ -109,7 +109,7 @@ static uint64_t part_features(const struct tg_part *p)
 
 static uint64_t message_features(const struct tg_message *m)
 {
-    uint64_t bits = m->name.n ? BIT(NAME) : 0;
+    uint64_t bits = m->name.n && m->role != TG_ROLE_TOOL ? BIT(NAME) : 0; /* that is the tool's */
     if (m->role == TG_ROLE_SYSTEM)
         bits |= BIT(SYSTEM);
     if (m->role == TG_ROLE_DEVELOPER)

@@ -184,6 +184,7 @@ struct tg_chat_req {
     struct tg_tool *tools;
     size_t n_tools;
     bool has_functions; /* tools were given in OpenAI's older form */
+    bool own_tools; /* `own` holds the tools and their choice, `tools` only what may be called */
     struct tg_tool_choice tool_choice;
     struct tg_sampling sampling;
     struct tg_output_format format;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "chat/fidelity.h"
 #include "dialect/openai_priv.h"
 
 static int tri(const struct tg_json *v)
@@ -12,6 +13,17 @@ static int tri(const struct tg_json *v)
 static struct tg_str raw_or_empty(struct tg_json_doc *doc, const struct tg_json *v)
 {
     return tg_json_is_nil(v) ? TG_STR("") : tg_json_raw(doc, v);
+}
+
+int tg_openai_tool_schema(struct tg_json_doc *doc, const struct tg_json *v, const char *tool,
+                          struct tg_str *out, struct tg_fail *f)
+{
+    char param[80];
+    snprintf(param, sizeof(param), "%s.parameters", tool);
+    if (!tg_json_is_nil(v) && !tg_json_is_obj(v))
+        return tg_fail_param(f, TG_E_INVALID_VALUE, param, "'%s' must be an object", param);
+    *out = raw_or_empty(doc, v);
+    return 0;
 }
 
 static int one_tool(const struct tg_body *b, const struct tg_json *v, size_t i, struct tg_tool *out,
@@ -32,9 +44,10 @@ static int one_tool(const struct tg_body *b, const struct tg_json *v, size_t i, 
     if (!out->name.n)
         return tg_fail_param(f, TG_E_INVALID_VALUE, param, "'%s' has no function name", param);
     out->description = tg_json_get_str(fn, TG_STR("description"));
-    out->parameters = raw_or_empty(b->doc, tg_json_get(fn, TG_STR("parameters")));
     out->strict = tri(tg_json_get(fn, TG_STR("strict")));
-    return 0;
+    snprintf(param, sizeof(param), "tools[%zu].function", i);
+    return tg_openai_tool_schema(b->doc, tg_json_get(fn, TG_STR("parameters")), param,
+                                 &out->parameters, f);
 }
 
 /* The older form: the function itself, without a wrapper. */
@@ -50,8 +63,8 @@ static int one_function(const struct tg_body *b, const struct tg_json *v, size_t
     out->is_function = true;
     out->strict = -1;
     out->description = tg_json_get_str(v, TG_STR("description"));
-    out->parameters = raw_or_empty(b->doc, tg_json_get(v, TG_STR("parameters")));
-    return 0;
+    return tg_openai_tool_schema(b->doc, tg_json_get(v, TG_STR("parameters")), param,
+                                 &out->parameters, f);
 }
 
 static int parse_tools(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *out,
@@ -98,7 +111,8 @@ static int keep_functions(struct tg_arena *a, const struct tg_body *b, struct tg
     return 0;
 }
 
-static void parse_function_call(const struct tg_body *b, struct tg_tool_choice *out)
+static int parse_function_call(const struct tg_body *b, struct tg_tool_choice *out,
+                               struct tg_fail *f)
 {
     const struct tg_json *v = b->v[TG_F_FUNCTION_CALL];
     struct tg_str name = tg_json_get_str(v, TG_STR("name"));
@@ -109,11 +123,63 @@ static void parse_function_call(const struct tg_body *b, struct tg_tool_choice *
         out->kind = TG_TOOL_CHOICE_NONE;
     else if (name.n)
         out->kind = TG_TOOL_CHOICE_NAMED;
+    else if (!tg_json_is_nil(v))
+        return tg_fail_param(f, TG_E_INVALID_VALUE, "function_call",
+                             "'function_call' must be auto, none or an object with a name");
     out->name = name;
+    return 0;
 }
 
-static void parse_tool_choice(const struct tg_body *b, struct tg_tool_choice *out)
+/* A member that the canonical form has no place for goes on to its own format only. */
+static int keep(struct tg_arena *a, const char *name, struct tg_str raw, struct tg_extra *out)
 {
+    out->members = tg_arena_printf(a, "\"%s\":%.*s%s%.*s", name, TG_STR_ARG(raw),
+                                   out->members.n ? "," : "", TG_STR_ARG(out->members));
+    return out->members.p ? 0 : TG_E_NOMEM;
+}
+
+/* A tool of allowed_tools.tools: {"type":"function","function":{"name":…}}. */
+static bool is_allowed(const struct tg_json *allowed, const struct tg_tool *t)
+{
+    struct tg_json_iter it = tg_json_iter(allowed);
+    while (tg_json_next(&it)) {
+        if (!tg_json_str_is(tg_json_get(it.value, TG_STR("type")), t->type))
+            continue;
+        if (!t->is_function ||
+            tg_json_str_is(tg_json_get2(it.value, TG_STR("function"), TG_STR("name")), t->name))
+            return true;
+    }
+    return false;
+}
+
+/* The model may only see the tools that it may call: the same effect, but for its cached prompt. */
+static int parse_allowed(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *req)
+{
+    const struct tg_json *choice = b->v[TG_F_TOOL_CHOICE];
+    const struct tg_json *v = tg_json_get(choice, TG_STR("allowed_tools"));
+    const struct tg_json *list = tg_json_get(v, TG_STR("tools"));
+    size_t n = 0;
+    if (!tg_json_is_arr(list))
+        return 0;
+    for (size_t i = 0; i < req->n_tools; i++) {
+        if (is_allowed(list, &req->tools[i]))
+            req->tools[n++] = req->tools[i];
+    }
+    req->n_tools = n;
+    req->tool_choice.kind = tg_json_str_is(tg_json_get(v, TG_STR("mode")), TG_STR("required"))
+                                ? TG_TOOL_CHOICE_REQUIRED
+                                : TG_TOOL_CHOICE_AUTO;
+    req->emulated |= TG_FEATURE_BIT(TOOL_CHOICE_RAW);
+    req->own_tools = true;
+    int rc = keep(a, "tool_choice", tg_json_raw(b->doc, choice), &req->own);
+    if (!rc && !tg_json_is_nil(b->v[TG_F_TOOLS]))
+        rc = keep(a, "tools", tg_json_raw(b->doc, b->v[TG_F_TOOLS]), &req->own);
+    return rc;
+}
+
+static int parse_tool_choice(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *req)
+{
+    struct tg_tool_choice *out = &req->tool_choice;
     static const struct {
         struct tg_str word;
         enum tg_tool_choice_kind kind;
@@ -125,7 +191,7 @@ static void parse_tool_choice(const struct tg_body *b, struct tg_tool_choice *ou
     const struct tg_json *v = b->v[TG_F_TOOL_CHOICE];
     out->parallel = tri(b->v[TG_F_PARALLEL_TOOL_CALLS]);
     if (tg_json_is_nil(v))
-        return;
+        return 0;
     out->kind = TG_TOOL_CHOICE_RAW;
     out->raw = tg_json_raw(b->doc, v);
     for (size_t i = 0; i < TG_ARRAY_LEN(words); i++) {
@@ -137,20 +203,44 @@ static void parse_tool_choice(const struct tg_body *b, struct tg_tool_choice *ou
         out->kind = TG_TOOL_CHOICE_NAMED;
         out->name = name;
     }
+    if (tg_json_str_is(tg_json_get(v, TG_STR("type")), TG_STR("allowed_tools")))
+        return parse_allowed(a, b, req);
+    return 0;
 }
 
-static void parse_format(const struct tg_body *b, struct tg_output_format *out)
+int tg_openai_check_choice(const struct tg_chat_req *req, struct tg_fail *f)
 {
+    const struct tg_tool_choice *c = &req->tool_choice;
+    const char *param = req->has_functions ? "function_call" : "tool_choice";
+    bool named = c->kind == TG_TOOL_CHOICE_NAMED;
+    if (c->kind == TG_TOOL_CHOICE_REQUIRED && !req->n_tools)
+        return tg_fail_param(f, TG_E_INVALID_VALUE, param,
+                             "'%s' asks for a tool's call, and no tool may be called", param);
+    for (size_t i = 0; i < req->n_tools && named; i++)
+        named = !tg_str_eq(req->tools[i].name, c->name);
+    if (named)
+        return tg_fail_param(f, TG_E_INVALID_VALUE, param,
+                             "'%s' names a tool that is not among the tools", param);
+    return 0;
+}
+
+static int parse_format(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *req,
+                        struct tg_fail *f)
+{
+    struct tg_output_format *out = &req->format;
     const struct tg_json *v = b->v[TG_F_RESPONSE_FORMAT];
     out->strict = -1;
     if (tg_json_is_nil(v))
-        return;
+        return 0;
     struct tg_str type = tg_json_get_str(v, TG_STR("type"));
     const struct tg_json *schema = tg_json_get(v, TG_STR("json_schema"));
     out->raw = tg_json_raw(b->doc, v);
     if (tg_str_eq(type, TG_STR("text"))) {
         out->kind = TG_FORMAT_TEXT;
     } else if (tg_str_eq(type, TG_STR("json_schema"))) {
+        if (!tg_json_is_obj(schema))
+            return tg_fail_param(f, TG_E_INVALID_VALUE, "response_format.json_schema",
+                                 "'response_format.json_schema' must be an object");
         out->kind = TG_FORMAT_SCHEMA;
         out->name = tg_json_get_str(schema, TG_STR("name"));
         out->schema = raw_or_empty(b->doc, tg_json_get(schema, TG_STR("schema")));
@@ -158,7 +248,11 @@ static void parse_format(const struct tg_body *b, struct tg_output_format *out)
     } else if (tg_str_eq(type, TG_STR("json_object"))) {
         out->kind = TG_FORMAT_JSON;
         out->schema = raw_or_empty(b->doc, tg_json_get(v, TG_STR("schema")));
+    } else { /* a grammar or the like, of some servers only */
+        out->raw = TG_STR("");
+        return keep(a, "response_format", tg_json_raw(b->doc, v), &req->extra);
     }
+    return 0;
 }
 
 /* OpenRouter's {"effort","max_tokens","exclude","enabled","summary"}; Vercel's gateway has it too.
@@ -194,10 +288,7 @@ static int parse_reasoning(struct tg_arena *a, const struct tg_body *b, struct t
         return 0;
     }
     /* Two ways of saying it, or none that we know: the second stays as it is. */
-    req->extra.members =
-        tg_arena_printf(a, "\"reasoning\":%.*s%s%.*s", TG_STR_ARG(tg_json_raw(b->doc, object)),
-                        req->extra.members.n ? "," : "", TG_STR_ARG(req->extra.members));
-    return req->extra.members.p ? 0 : TG_E_NOMEM;
+    return keep(a, "reasoning", tg_json_raw(b->doc, object), &req->extra);
 }
 
 int tg_openai_parse_options(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *out,
@@ -211,10 +302,15 @@ int tg_openai_parse_options(struct tg_arena *a, const struct tg_body *b, struct 
     if (rc)
         return rc;
     if (out->has_functions)
-        parse_function_call(b, &out->tool_choice);
+        rc = parse_function_call(b, &out->tool_choice, f);
     else
-        parse_tool_choice(b, &out->tool_choice);
-    parse_format(b, &out->format);
+        rc = parse_tool_choice(a, b, out);
+    if (!rc)
+        rc = tg_openai_check_choice(out, f);
+    if (!rc)
+        rc = parse_format(a, b, out, f);
+    if (rc)
+        return rc;
     out->service_tier = tg_body_str(b, TG_F_SERVICE_TIER);
     return parse_reasoning(a, b, out);
 }

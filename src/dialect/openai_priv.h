@@ -36,6 +36,11 @@ struct tg_str tg_openai_extra_signature(const struct tg_json *extra_content);
 /* Tools, tool_choice, response_format, reasoning. */
 int tg_openai_parse_options(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *out,
                             struct tg_fail *f) TG_WARN_UNUSED;
+/* A function's `parameters` as they came, "" for none; `tool` names the tool to people. */
+int tg_openai_tool_schema(struct tg_json_doc *doc, const struct tg_json *v, const char *tool,
+                          struct tg_str *out, struct tg_fail *f) TG_WARN_UNUSED;
+/* INVALID_VALUE when the tool choice wants a call that no tool of the request can be. */
+int tg_openai_check_choice(const struct tg_chat_req *req, struct tg_fail *f) TG_WARN_UNUSED;
 
 /* The `usage` object; "null" when absent. */
 void tg_openai_write_usage(const struct tg_usage *u, struct tg_buf *out);

@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "chat/fidelity.h"
+#include "dialect/openai_priv.h"
 #include "dialect/responses_priv.h"
 
 static int tri(const struct tg_json *v)
@@ -164,10 +165,11 @@ static int fill_tool(struct parser *p, const struct tg_json *v, struct tg_str sp
         return TG_E_NOMEM;
     if (custom || space.n)
         p->req->emulated |= TG_FEATURE_BIT(TOOL_TYPES);
-    out->parameters =
-        custom ? custom_parameters : raw_or_empty(doc, tg_json_get(v, TG_STR("parameters")));
     out->strict = custom ? -1 : tri(tg_json_get(v, TG_STR("strict")));
-    return 0;
+    out->parameters = custom_parameters;
+    return custom ? 0
+                  : tg_openai_tool_schema(doc, tg_json_get(v, TG_STR("parameters")), param,
+                                          &out->parameters, p->f);
 }
 
 /* A tool of tool_choice.tools: {"type":"function","name":…}, {"type":"mcp","server_label":…}, … */
@@ -285,15 +287,21 @@ static int parse_format(const struct tg_body *b, struct tg_output_format *out, s
     return 0;
 }
 
-static void parse_reasoning(const struct tg_body *b, struct tg_reasoning_opts *out)
+static int parse_reasoning(const struct tg_body *b, struct tg_reasoning_opts *out,
+                           struct tg_fail *f)
 {
     const struct tg_json *v = b->v[TG_F_REASONING];
+    const struct tg_json *effort = tg_json_get(v, TG_STR("effort"));
+    if (!tg_json_is_nil(effort) && !tg_json_is_str(effort))
+        return tg_fail_param(f, TG_E_INVALID_VALUE, "reasoning.effort",
+                             "'reasoning.effort' must be a string");
     out->effort = tg_json_get_str(v, TG_STR("effort"));
     out->summary = tg_json_get_str(v, TG_STR("summary"));
     if (!out->summary.n)
         out->summary = tg_json_get_str(v, TG_STR("generate_summary"));
     if (out->summary.n)
         out->show = 1;
+    return 0;
 }
 
 static void parse_include(const struct tg_body *b, struct tg_sampling *s)
@@ -313,9 +321,12 @@ int tg_responses_parse_options(struct tg_arena *a, const struct tg_body *b, stru
 {
     struct parser p = {.a = a, .b = b, .req = out, .f = f};
     parse_include(b, &out->sampling);
-    parse_reasoning(b, &out->reasoning);
-    int rc = parse_format(b, &out->format, f);
+    int rc = parse_reasoning(b, &out->reasoning, f);
+    if (!rc)
+        rc = parse_format(b, &out->format, f);
     if (!rc)
         rc = parse_choice(&p, &out->tool_choice);
-    return rc ? rc : parse_tools(&p);
+    if (!rc)
+        rc = parse_tools(&p);
+    return rc ? rc : tg_openai_check_choice(out, f);
 }

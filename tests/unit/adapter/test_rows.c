@@ -132,6 +132,60 @@ static void bedrock_heads(void **state)
     assert_lacks(out.body, "\"model\"");
 }
 
+/* Converse wants roles in turn, no empty blocks, somebody who speaks, and to know of every tool
+ * that was ever called. */
+static void bedrock_conversations(void **state)
+{
+    struct tg_part hi = {.kind = TG_PART_TEXT, .text = TG_STR("hi")};
+    struct tg_part empty = {.kind = TG_PART_TEXT, .text = TG_STR("")};
+    struct tg_part call = {.kind = TG_PART_TOOL_CALL,
+                           .call_id = TG_STR("c"),
+                           .tool_name = TG_STR("f"),
+                           .arguments = TG_STR("{}")};
+    struct tg_part result = {
+        .kind = TG_PART_TOOL_RESULT, .call_id = TG_STR("c"), .parts = &empty, .n_parts = 1};
+    struct tg_tool tool = {.is_function = true, .name = TG_STR("g"), .strict = -1};
+    struct tg_message silent[] = {{.role = TG_ROLE_USER, .parts = &hi, .n_parts = 1},
+                                  {.role = TG_ROLE_ASSISTANT, .parts = &empty, .n_parts = 1},
+                                  {.role = TG_ROLE_USER, .parts = &hi, .n_parts = 1}};
+    feature_use(&u, &req, TG_FEATURE_COUNT);
+    req.messages = silent;
+    req.n_messages = 3;
+    assert_int_equal(encode(&tg_adapter_bedrock), 0);
+    assert_contains(out.body,
+                    "[{\"role\":\"user\",\"content\":[{\"text\":\"hi\"},{\"text\":\"hi\"}]}]");
+    assert_int_equal(out.emulated, 0);
+
+    struct tg_message system[] = {{.role = TG_ROLE_SYSTEM, .parts = &hi, .n_parts = 1}};
+    req.messages = system;
+    req.n_messages = 1;
+    assert_int_equal(encode(&tg_adapter_bedrock), 0);
+    assert_contains(out.body, "[{\"role\":\"user\",\"content\":[{\"text\":\"hi\"}]}]");
+    assert_lacks(out.body, "\"system\"");
+    assert_int_equal(out.emulated, TG_FEATURE_BIT(SYSTEM));
+
+    struct tg_message called[] = {{.role = TG_ROLE_USER, .parts = &hi, .n_parts = 1},
+                                  {.role = TG_ROLE_ASSISTANT, .parts = &call, .n_parts = 1},
+                                  {.role = TG_ROLE_TOOL, .parts = &result, .n_parts = 1},
+                                  {.role = TG_ROLE_ASSISTANT, .parts = &call, .n_parts = 1},
+                                  {.role = TG_ROLE_TOOL, .parts = &result, .n_parts = 1}};
+    req.messages = called;
+    req.n_messages = 5;
+    assert_int_equal(encode(&tg_adapter_bedrock), 0);
+    assert_contains(out.body, "\"toolResult\":{\"toolUseId\":\"c\",\"content\":[]}");
+    assert_contains(out.body,
+                    "\"toolConfig\":{\"tools\":[{\"toolSpec\":{\"name\":\"f\",\"inputSchema\":"
+                    "{\"json\":{\"type\":\"object\",\"properties\":{}}}}}]}");
+    assert_int_equal(out.emulated, TG_FEATURE_BIT(TOOLS));
+    req.tools = &tool;
+    req.n_tools = 1;
+    req.tool_choice.kind = TG_TOOL_CHOICE_NONE;
+    assert_int_equal(encode(&tg_adapter_bedrock), 0);
+    assert_contains(out.body, "\"toolSpec\":{\"name\":\"g\"");
+    assert_lacks(out.body, "toolChoice");
+    assert_int_equal(out.emulated, TG_FEATURE_BIT(TOOL_CHOICE));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +194,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(cohere, setup, teardown),
         cmocka_unit_test_setup_teardown(huggingface, setup, teardown),
         cmocka_unit_test_setup_teardown(bedrock_heads, setup, teardown),
+        cmocka_unit_test_setup_teardown(bedrock_conversations, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
