@@ -1,47 +1,15 @@
 // Providers that no client speaks to directly: what goes out to them, and what comes back.
 import assert from 'node:assert/strict';
-import { createHash, createHmac } from 'node:crypto';
 import { describe, it } from 'node:test';
-import zlib from 'node:zlib';
 import { CohereClientV2 } from 'cohere-ai';
 import OpenAI from 'openai';
+import { frame, signature } from './support/formats/bedrock.mjs';
 import { Gateway } from './support/process.mjs';
 import { Upstream, beginEvents, sendJson } from './support/upstream.mjs';
 
 const messages = [{ role: 'system', content: 'Be brief.' }, { role: 'user', content: 'Hi' }];
 const tools = [{ type: 'function', function: { name: 'weather', parameters: { type: 'object', properties: { city: { type: 'string' } } } } }];
 const client = (gateway) => new OpenAI({ apiKey: 'none', baseURL: `${gateway.url}/v1`, maxRetries: 0 });
-
-// ---- AWS's frames and signatures, made anew here
-
-function frame(type, payload, kind = 'event') {
-  const header = (name, value) => Buffer.concat([Buffer.from([name.length]), Buffer.from(name), Buffer.from([7, 0, value.length]), Buffer.from(value)]);
-  const headers = Buffer.concat([header(`:${kind}-type`, type), header(':content-type', 'application/json'), header(':message-type', kind)]);
-  const body = Buffer.from(JSON.stringify(payload));
-  const prelude = Buffer.alloc(12);
-  prelude.writeUInt32BE(16 + headers.length + body.length, 0);
-  prelude.writeUInt32BE(headers.length, 4);
-  prelude.writeUInt32BE(zlib.crc32(prelude.subarray(0, 8)), 8);
-  const head = Buffer.concat([prelude, headers, body]);
-  const end = Buffer.alloc(4);
-  end.writeUInt32BE(zlib.crc32(head));
-  return Buffer.concat([head, end]);
-}
-
-const sha = (text) => createHash('sha256').update(text).digest('hex');
-const hmac = (key, text) => createHmac('sha256', key).update(text).digest();
-
-/** The signature that the request should have, from its own headers (AWS Signature Version 4). */
-function signature(record, secret, region) {
-  const [, scope, signed] = /Credential=[^/]+\/(\S+), SignedHeaders=(\S+), Signature=/.exec(record.headers.authorization);
-  const [date, , service] = scope.split('/');
-  const path = record.path.split('/').map((s) => encodeURIComponent(s)).join('/');
-  const names = signed.split(';');
-  const canonical = [record.method, path, '', ...names.map((n) => `${n}:${record.headers[n]}`), '', signed, sha(record.body)].join('\n');
-  const text = ['AWS4-HMAC-SHA256', record.headers['x-amz-date'], scope, sha(canonical)].join('\n');
-  const key = hmac(hmac(hmac(hmac(`AWS4${secret}`, date), region), service), 'aws4_request');
-  return hmac(key, text).toString('hex');
-}
 
 const bedrock = (upstream, extra = {}) => ({ backend_type: 'bedrock', base_url: upstream.url.replace('/v1', ''), region: 'eu-west-1',
   model_name: 'anthropic.claude-x-v1:0', aws_access_key_id: 'AKIDEXAMPLE', aws_secret_access_key: 'secret', aws_session_token: 'token', ...extra });
@@ -60,7 +28,7 @@ describe('Bedrock', () => {
     const [sent] = upstream.requests;
     assert.equal(sent.path, '/model/anthropic.claude-x-v1%3A0/converse');
     assert.match(sent.headers.authorization, /^AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE\/\d{8}\/eu-west-1\/bedrock\/aws4_request, /);
-    assert.equal(/Signature=([0-9a-f]{64})$/.exec(sent.headers.authorization)[1], signature(sent, 'secret', 'eu-west-1'));
+    assert.equal(/Signature=([0-9a-f]{64})$/.exec(sent.headers.authorization)[1], signature(sent, 'secret'));
     assert.equal(sent.headers['x-amz-security-token'], 'token');
     assert.deepEqual(sent.json.system, [{ text: 'Be brief.' }]);
     assert.deepEqual(sent.json.inferenceConfig, { maxTokens: 50 });

@@ -1,359 +1,335 @@
-// The vendors' and the frameworks' clients, unmodified, in front of every adapter. The provider is a
-// second gateway over a scripted model: it serves every client format, so each adapter meets its own.
+// The vendors' and the frameworks' clients, unmodified, in front of every adapter: each of them
+// chats, streams, runs two tools at once, gets an answer by a schema, embeds, leaves in the middle and
+// fails, at each provider's own format. What a format does not have must be refused clearly. The
+// matrix of what was done is printed at the end.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import Anthropic from '@anthropic-ai/sdk';
-import { createAnthropic } from '@ai-sdk/anthropic';
-import { createGoogleGenerativeAI } from '@ai-sdk/google';
-import { createOpenAI } from '@ai-sdk/openai';
-import { GoogleGenAI } from '@google/genai';
-import { ChatAnthropic } from '@langchain/anthropic';
-import { HumanMessage, ToolMessage } from '@langchain/core/messages';
-import { ChatOpenAI } from '@langchain/openai';
-import { generateText, jsonSchema, stepCountIs, streamText, tool } from 'ai';
-import { Ollama } from 'ollama';
-import OpenAI from 'openai';
+import { clientsOf } from './support/clients.mjs';
+import { LiveStream, chat as rawChat } from './support/http.mjs';
 import { Gateway, temporaryFolder } from './support/process.mjs';
+import { BACKENDS, COMPLAINTS, INPUTS, PERSON, Provider, QUESTION, RETRY_AFTER, SAID, SCHEMA, SYSTEM, USAGE, VERDICT, WEATHER }
+  from './support/provider.mjs';
+import { vectorOf } from './support/formats/common.mjs';
+import { until } from './support/wait.mjs';
 
-const SAID = 'Hello there, friend. ';
-const SCHEMA = { type: 'object', properties: { name: { type: 'string' }, age: { type: 'integer' } },
-  required: ['name', 'age'], additionalProperties: false };
-const PERSON = { name: 'Ada', age: 36 };
-const PLACE = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] };
+const ASPECTS = ['chat', 'stream', 'tools', 'streamed tools', 'json', 'embed', 'rerank', 'abort', 'limited', 'bad'];
+const REMOTE = Object.keys(BACKENDS);
+const KINDS = [...REMOTE, 'mock', 'local'];
+const CLIENTS = Object.keys(clientsOf('http://nowhere'));
+const GOOD = new Set(['stop', 'completed', 'end_turn', 'STOP']);
+const text = SAID.join('');
+
+// Who ranks documents, in one form or another.
+const RANKS = new Set(['openai', 'openai_responses', 'openai_compatible', 'huggingface', 'cohere', 'mock']);
+
+let provider, gateway, clients;
+let noEngine = null;
+let count = 0;
+
+// ---- where a format has no place for it: the answer is a clear no
+
+/** What a refusal says; undefined where there is none. */
+function refusal(client, kind, aspect) {
+  const claude = ['anthropic', 'vertex_claude', 'bedrock', 'bedrock_invoke'].includes(kind);
+  if (aspect === 'embed' && claude) return /nothing that answers/;
+  if (client === 'cohere-ai' && !RANKS.has(kind)) return /nothing that answers/;
+  if (client === 'openai completions' && ['bedrock', 'cohere'].includes(kind) && aspect !== 'embed') return /'prompt' can't be translated/;
+  return undefined;
+}
+
+// ---- what each aspect asserts at a provider
+
+const ASK = { question: QUESTION, system: SYSTEM, schema: SCHEMA };
+const LIMITED = { status: 429, says: COMPLAINTS.limited, retryAfter: /^7$/ };
+const BAD = { status: 400, says: COMPLAINTS.bad };
+
+/** What reached the provider: [a stream?, results of tools] of each request, and the system's message in all of them. */
+function requests(c, kind, model, expected) {
+  if (!REMOTE.includes(kind)) return;
+  const all = provider.of(model).requests.map((q) => q.asked);
+  assert.deepEqual(all.map((a) => [a.stream, a.results.length]), expected);
+  const system = c === clients['openai completions'] ? '' : SYSTEM;
+  for (const asked of all) assert.equal(asked.system ?? '', system);
+}
+
+function checkSaid(r, kind) {
+  assert.equal(r.text.trim(), text);
+  if (r.finish !== undefined) assert.ok(GOOD.has(r.finish), r.finish);
+  assert.equal(r.input, USAGE.input);
+  assert.equal(r.output, USAGE.output);
+  if (r.cached !== undefined && kind !== 'ollama') assert.equal(r.cached, USAGE.cached);
+}
+
+/** LangChain adds up what Anthropic's stream says at its start and at its end. At the start only some
+ * providers know what the prompt came to; Anthropic's own counts a first token of the answer there. */
+function streamed(r, c, kind) {
+  if (c !== clients['langchain anthropic']) return r;
+  const early = ['anthropic', 'vertex_claude', 'bedrock_invoke'].includes(kind);
+  assert.deepEqual([r.input, r.output], early ? [USAGE.input, USAGE.output + 1] : [0, USAGE.output]);
+  return { ...r, input: USAGE.input, cached: undefined, output: USAGE.output };
+}
+
+async function loop(c, kind, model, asStream) {
+  const r = await c.tools(model, ASK, asStream);
+  assert.deepEqual(r.asked, Object.keys(WEATHER).map((city) => ({ city })));
+  assert.equal(r.text.trim(), VERDICT);
+  requests(c, kind, model, [[asStream, 0], [asStream, 2]]);
+}
+
+/** The same error for an answer and for a stream, of the client's own class. */
+async function fails(c, model, ask, { status, says, retryAfter }) {
+  for (const way of c.rerank ? [c.rerank] : [c.chat, c.stream]) {
+    await assert.rejects(way(model, ask), (e) => {
+      const fault = c.fault(e);
+      assert.equal(fault.status, status, `${e.name}: ${e.message}`);
+      assert.ok(fault.own, `${e.constructor.name} is not its class for ${status}`);
+      assert.ok(says instanceof RegExp ? says.test(fault.message) : fault.message.includes(says), fault.message);
+      if (retryAfter && 'retryAfter' in fault) assert.match(String(fault.retryAfter), retryAfter);
+      return true;
+    });
+  }
+}
+
+const REMOTE_CHECKS = {
+  async chat(c, kind, model) {
+    checkSaid(await c.chat(model, ASK), kind);
+    requests(c, kind, model, [[false, 0]]);
+  },
+  async stream(c, kind, model) {
+    checkSaid(streamed(await c.stream(model, ASK), c, kind), kind);
+    requests(c, kind, model, [[true, 0]]);
+  },
+  tools: (c, kind, model) => loop(c, kind, model, false),
+  'streamed tools': (c, kind, model) => loop(c, kind, model, true),
+  async json(c, kind, model) {
+    assert.deepEqual(await c.json(model, ASK), PERSON);
+  },
+  async embed(c, kind, model) {
+    assert.deepEqual((await c.embed(model)).map((v) => [...v]), INPUTS.map(vectorOf));
+  },
+  async rerank(c, kind, model) {
+    assert.deepEqual(await c.rerank(model), [[1, 0.5], [0, 0.25]]);
+  },
+  async abort(c, kind, model) {
+    await c.abort(model, ASK);
+    await provider.left(model);
+  },
+  limited: (c, kind, model) => fails(c, model, ASK, LIMITED),
+  bad: (c, kind, model) => fails(c, model, ASK, BAD),
+};
+
+// ---- at the mock, which plays the same conversation
+
 const SCRIPT = { steps: [
-  { when: { model: '*json', tools: true }, calls: [{ tool: '*', arguments: PERSON }] },
-  { when: { model: '*json' }, text: JSON.stringify(PERSON) },
-  { when: { model: '*tool', turn: 0 }, text: 'Let me look.', calls: [{ tool: 'weather', arguments: { city: 'Paris' } }],
-    usage: { input: 40, output: 12 } },
-  { when: { model: '*tool', turn: 1, result: 'sunny' }, text: 'It is sunny in Paris.', usage: { input: 60, cache_read: 10, output: 6 } },
-  { when: { model: '*chat' }, text: SAID.trim(), usage: { input: 11, cache_read: 4, output: 5 } },
+  { when: { model: 'mock-tools', turn: 0, tools: 'weather' }, text: 'Let me look.',
+    calls: Object.keys(WEATHER).map((city) => ({ tool: 'weather', arguments: { city } })) },
+  { when: { model: 'mock-tools', turn: 1, result: Object.values(WEATHER) }, text: VERDICT },
+  { when: { model: 'mock-json', tools: true }, calls: [{ tool: '*', arguments: PERSON }] },
+  { when: { model: 'mock-json' }, text: JSON.stringify(PERSON) },
+  { when: { model: 'mock-chat' }, text, usage: { input: USAGE.input - USAGE.cached, cache_read: USAGE.cached, output: USAGE.output } },
 ] };
 
-// How each adapter reaches the provider.
-const ADAPTERS = {
-  openai: (p) => ({ backend_type: 'openai', base_url: `${p}/v1`, api_key: 'k' }),
-  openai_responses: (p) => ({ backend_type: 'openai', base_url: `${p}/v1`, api_key: 'k', api: 'responses' }),
-  openai_compatible: (p) => ({ backend_type: 'openai_compatible', base_url: `${p}/v1` }),
-  anthropic: (p) => ({ backend_type: 'anthropic', base_url: p, api_key: 'k' }),
-  gemini: (p) => ({ backend_type: 'gemini', base_url: p, api_key: 'k' }),
-  ollama: (p) => ({ backend_type: 'ollama', base_url: p }),
-};
-const MODELS = ['chat', 'tool', 'json', 'slow'];
-
-let provider, gateway;
-
-const QUESTION = 'What is the weather in Paris?';
-const options = () => ({ apiKey: 'none', maxRetries: 0 });
-const openai = () => new OpenAI({ ...options(), baseURL: `${gateway.url}/v1` });
-const anthropic = () => new Anthropic({ ...options(), baseURL: gateway.url });
-const google = () => new GoogleGenAI({ apiKey: 'none', httpOptions: { baseUrl: gateway.url } });
-const ollama = () => new Ollama({ host: gateway.url });
-const messages = [{ role: 'user', content: QUESTION }];
-const functionTool = { type: 'function', function: { name: 'weather', description: 'Of a city', parameters: PLACE } };
-
-async function joined(stream, textOf) {
-  let text = '';
-  for await (const piece of stream) text += textOf(piece) ?? '';
-  return text;
+function mockModels() {
+  const script = path.join(temporaryFolder(), 'script.json');
+  writeFileSync(script, JSON.stringify(SCRIPT));
+  const mock = (settings) => ({ backend_type: 'mock', mock: settings });
+  return { ...Object.fromEntries(['chat', 'tools', 'json'].map((name) => [`mock-${name}`, mock({ script })])), 'mock-embed': mock({}),
+    'mock-slow': { ...mock({ tokens: 10000, delay: '5ms' }), aliases: CLIENTS.map((_, i) => `mock-slow.${i}`) },
+    'mock-limited': mock({ status: 429, retry_after_s: RETRY_AFTER }), 'mock-bad': mock({ status: 400 }) };
 }
 
-/** A framework of models: chat, stream and a loop that runs the tool itself. */
-function aiDriver(model) {
-  return {
-    async chat(name) {
-      const r = await generateText({ model: model(name), prompt: QUESTION, maxRetries: 0 });
-      return { text: r.text, finish: r.finishReason, input: r.usage.inputTokens, output: r.usage.outputTokens };
-    },
-    async stream(name) {
-      const r = streamText({ model: model(name), prompt: QUESTION, maxRetries: 0, onError: () => {} });
-      return { text: await joined(r.textStream, (t) => t), output: (await r.usage).outputTokens };
-    },
-    async tools(name) {
-      const asked = [];
-      const r = await generateText({ model: model(name), prompt: QUESTION, maxRetries: 0, stopWhen: stepCountIs(3),
-        tools: { weather: tool({ description: 'Of a city', inputSchema: jsonSchema(PLACE),
-          execute: async (input) => { asked.push(input); return 'sunny'; } }) } });
-      return { asked, text: r.text };
-    },
-    async missing() {
-      await generateText({ model: model('no-such-model'), prompt: 'x', maxRetries: 0 });
-    },
-    statusOf: (e) => e.statusCode,
-  };
+const unit = (vectors) => vectors.length === INPUTS.length && vectors.every((v) => Math.abs(v.reduce((s, x) => s + x * x, 0) - 1) < 0.01);
+
+/** The gateway has written down that the client of a request went away. */
+async function noted(model) {
+  await until(() => gateway.child.stderr.split('\n').find((l) => l.includes(`"${model}"`) && /client_closed_request|"cancelled"/.test(l)),
+    { every: 50, what: `a log line on ${model}` });
 }
 
-function langchainDriver(model) {
-  return {
-    async chat(name) {
-      const r = await model(name).invoke(QUESTION);
-      return { text: r.text, input: r.usage_metadata.input_tokens, output: r.usage_metadata.output_tokens };
-    },
-    async stream(name) {
-      return { text: await joined(await model(name).stream(QUESTION), (c) => c.text) };
-    },
-    async tools(name) {
-      const bound = model(name).bindTools([{ name: 'weather', description: 'Of a city', schema: PLACE }]);
-      const first = await bound.invoke([new HumanMessage(QUESTION)]);
-      const asked = first.tool_calls.map((c) => c.args);
-      const last = await bound.invoke([new HumanMessage(QUESTION), first,
-        ...first.tool_calls.map((c) => new ToolMessage({ content: 'sunny', tool_call_id: c.id }))]);
-      return { asked, text: last.text };
-    },
-    async missing() {
-      await model('no-such-model').invoke('x');
-    },
-    statusOf: (e) => e.status,
-  };
-}
-
-const CLIENTS = {
-  'openai chat': {
-    async chat(model) {
-      const r = await openai().chat.completions.create({ model, messages });
-      return { text: r.choices[0].message.content, finish: r.choices[0].finish_reason, input: r.usage.prompt_tokens,
-        cached: r.usage.prompt_tokens_details?.cached_tokens, output: r.usage.completion_tokens };
-    },
-    async stream(model) {
-      const stream = await openai().chat.completions.create({ model, messages, stream: true, stream_options: { include_usage: true } });
-      let output;
-      const text = await joined(stream, (c) => { output = c.usage?.completion_tokens ?? output; return c.choices[0]?.delta.content; });
-      return { text, output };
-    },
-    async tools(model) {
-      const first = await openai().chat.completions.create({ model, messages, tools: [functionTool] });
-      const { message } = first.choices[0];
-      assert.equal(first.choices[0].finish_reason, 'tool_calls');
-      const results = message.tool_calls.map((c) => ({ role: 'tool', tool_call_id: c.id, content: 'sunny' }));
-      const last = await openai().chat.completions.create({ model, messages: [...messages, message, ...results], tools: [functionTool] });
-      return { asked: message.tool_calls.map((c) => JSON.parse(c.function.arguments)), text: last.choices[0].message.content };
-    },
-    async json(model) {
-      const r = await openai().chat.completions.create({ model, messages,
-        response_format: { type: 'json_schema', json_schema: { name: 'person', schema: SCHEMA, strict: true } } });
-      return JSON.parse(r.choices[0].message.content);
-    },
-    async abort(model) {
-      const stream = await openai().chat.completions.create({ model, messages, stream: true });
-      for await (const _ of stream) break;
-      stream.controller.abort();
-    },
-    async embed(model) {
-      return (await openai().embeddings.create({ model, input: ['a', 'b'] })).data.map((d) => d.embedding);
-    },
-    async missing() { await openai().chat.completions.create({ model: 'no-such-model', messages }); },
-    statusOf: (e) => (e instanceof OpenAI.NotFoundError ? e.status : e),
+const MOCK_CHECKS = {
+  ...REMOTE_CHECKS,
+  async embed(c, kind, model) {
+    assert.ok(unit(await c.embed(model)));
   },
-  'openai responses': {
-    async chat(model) {
-      const r = await openai().responses.create({ model, input: QUESTION });
-      return { text: r.output_text, finish: r.status, input: r.usage.input_tokens,
-        cached: r.usage.input_tokens_details.cached_tokens, output: r.usage.output_tokens };
-    },
-    async stream(model) {
-      const stream = openai().responses.stream({ model, input: QUESTION });
-      const text = await joined(stream, (e) => (e.type === 'response.output_text.delta' ? e.delta : ''));
-      return { text, output: (await stream.finalResponse()).usage.output_tokens };
-    },
-    async tools(model) {
-      const tools = [{ type: 'function', name: 'weather', description: 'Of a city', parameters: PLACE, strict: false }];
-      const first = await openai().responses.create({ model, input: QUESTION, tools });
-      const calls = first.output.filter((o) => o.type === 'function_call');
-      const last = await openai().responses.create({ model, tools, input: [{ role: 'user', content: QUESTION }, ...first.output,
-        ...calls.map((c) => ({ type: 'function_call_output', call_id: c.call_id, output: 'sunny' }))] });
-      return { asked: calls.map((c) => JSON.parse(c.arguments)), text: last.output_text };
-    },
-    async json(model) {
-      const r = await openai().responses.parse({ model, input: QUESTION,
-        text: { format: { type: 'json_schema', name: 'person', schema: SCHEMA, strict: true } } });
-      return JSON.parse(r.output_text);
-    },
-    async missing() { await openai().responses.create({ model: 'no-such-model', input: 'x' }); },
-    statusOf: (e) => e.status,
+  async rerank(c, kind, model) {
+    assert.equal((await c.rerank(model)).length, INPUTS.length);
   },
-  anthropic: {
-    async chat(model) {
-      const r = await anthropic().messages.create({ model, max_tokens: 100, messages });
-      return { text: r.content.map((c) => c.text).join(''), finish: r.stop_reason,
-        input: r.usage.input_tokens + (r.usage.cache_read_input_tokens ?? 0), cached: r.usage.cache_read_input_tokens, output: r.usage.output_tokens };
-    },
-    async stream(model) {
-      const stream = anthropic().messages.stream({ model, max_tokens: 100, messages });
-      const final = await stream.finalMessage();
-      return { text: final.content.map((c) => c.text).join(''), output: final.usage.output_tokens };
-    },
-    async tools(model) {
-      const tools = [{ name: 'weather', description: 'Of a city', input_schema: PLACE }];
-      const first = await anthropic().messages.create({ model, max_tokens: 100, messages, tools });
-      assert.equal(first.stop_reason, 'tool_use');
-      const calls = first.content.filter((c) => c.type === 'tool_use');
-      const last = await anthropic().messages.create({ model, max_tokens: 100, tools, messages: [...messages,
-        { role: 'assistant', content: first.content },
-        { role: 'user', content: calls.map((c) => ({ type: 'tool_result', tool_use_id: c.id, content: 'sunny' })) }] });
-      return { asked: calls.map((c) => c.input), text: last.content.map((c) => c.text).join('') };
-    },
-    async abort(model) {
-      const stream = anthropic().messages.stream({ model, max_tokens: 100000, messages });
-      stream.on('error', () => {});
-      for await (const event of stream) if (event.type === 'content_block_delta') break;
-      stream.abort();
-    },
-    async missing() { await anthropic().messages.create({ model: 'no-such-model', max_tokens: 1, messages }); },
-    statusOf: (e) => (e instanceof Anthropic.NotFoundError ? e.status : e),
+  async abort(c, kind, model) {
+    await c.abort(model, ASK);
+    await noted(model);
   },
-  google: {
-    async chat(model) {
-      const r = await google().models.generateContent({ model, contents: QUESTION });
-      return { text: r.text, finish: r.candidates[0].finishReason, input: r.usageMetadata.promptTokenCount,
-        cached: r.usageMetadata.cachedContentTokenCount, output: r.usageMetadata.candidatesTokenCount };
-    },
-    async stream(model) {
-      let output;
-      const text = await joined(await google().models.generateContentStream({ model, contents: QUESTION }),
-        (c) => { output = c.usageMetadata?.candidatesTokenCount ?? output; return c.text; });
-      return { text, output };
-    },
-    async tools(model) {
-      const config = { tools: [{ functionDeclarations: [{ name: 'weather', description: 'Of a city', parametersJsonSchema: PLACE }] }] };
-      const ask = { role: 'user', parts: [{ text: QUESTION }] };
-      const first = await google().models.generateContent({ model, contents: [ask], config });
-      const parts = first.functionCalls.map((c) => ({ functionResponse: { id: c.id, name: c.name, response: { result: 'sunny' } } }));
-      const last = await google().models.generateContent({ model, config,
-        contents: [ask, first.candidates[0].content, { role: 'user', parts }] });
-      return { asked: first.functionCalls.map((c) => c.args), text: last.text };
-    },
-    async json(model) {
-      const r = await google().models.generateContent({ model, contents: QUESTION,
-        config: { responseMimeType: 'application/json', responseJsonSchema: SCHEMA } });
-      return JSON.parse(r.text);
-    },
-    async embed(model) {
-      return (await google().models.embedContent({ model, contents: ['a', 'b'] })).embeddings.map((e) => e.values);
-    },
-    async missing() { await google().models.generateContent({ model: 'no-such-model', contents: 'x' }); },
-    statusOf: (e) => e.status,
-  },
-  ollama: {
-    async chat(model) {
-      const r = await ollama().chat({ model, messages });
-      return { text: r.message.content, finish: r.done_reason, input: r.prompt_eval_count, output: r.eval_count };
-    },
-    async stream(model) {
-      let output;
-      const text = await joined(await ollama().chat({ model, messages, stream: true }),
-        (c) => { output = c.eval_count ?? output; return c.message.content; });
-      return { text, output };
-    },
-    async tools(model) {
-      const first = await ollama().chat({ model, messages, tools: [functionTool] });
-      const last = await ollama().chat({ model, tools: [functionTool], messages: [...messages, first.message,
-        ...first.message.tool_calls.map((c) => ({ role: 'tool', tool_name: c.function.name, content: 'sunny' }))] });
-      return { asked: first.message.tool_calls.map((c) => c.function.arguments), text: last.message.content };
-    },
-    async json(model) {
-      return JSON.parse((await ollama().chat({ model, messages, format: SCHEMA })).message.content);
-    },
-    async embed(model) {
-      return (await ollama().embed({ model, input: ['a', 'b'] })).embeddings;
-    },
-    async missing() { await ollama().chat({ model: 'no-such-model', messages }); },
-    statusOf: (e) => e.status_code,
-  },
-  'ai with openai': aiDriver((m) => createOpenAI({ apiKey: 'none', baseURL: `${gateway.url}/v1` }).chat(m)),
-  'ai with openai responses': aiDriver((m) => createOpenAI({ apiKey: 'none', baseURL: `${gateway.url}/v1` }).responses(m)),
-  'ai with anthropic': aiDriver((m) => createAnthropic({ apiKey: 'none', baseURL: `${gateway.url}/v1` })(m)),
-  'ai with google': aiDriver((m) => createGoogleGenerativeAI({ apiKey: 'none', baseURL: `${gateway.url}/v1beta` })(m)),
-  'langchain openai': langchainDriver((model) => new ChatOpenAI({ model, apiKey: 'none', maxRetries: 0,
-    configuration: { baseURL: `${gateway.url}/v1` } })),
-  'langchain anthropic': langchainDriver((model) => new ChatAnthropic({ model, apiKey: 'none', maxRetries: 0, anthropicApiUrl: gateway.url })),
+  limited: (c, kind, model) => fails(c, model, ASK, { ...LIMITED, says: /the mock was told/ }),
+  bad: (c, kind, model) => fails(c, model, ASK, { ...BAD, says: /the mock was told/ }),
 };
 
-const GOOD = new Set(['stop', 'completed', 'end_turn', 'STOP']);
-const EMBEDS = new Set(['openai', 'openai_responses', 'openai_compatible', 'gemini', 'ollama', 'mock']);
+// ---- at the model that is built in: real inference by the local engine
 
-describe('clients in front of adapters', () => {
-  before(async () => {
-    const script = path.join(temporaryFolder(), 'script.json');
-    writeFileSync(script, JSON.stringify(SCRIPT));
-    const scripted = { backend_type: 'mock', mock: { script } };
-    provider = await Gateway.start({ config: { models: {
-      chat: scripted, tool: scripted, json: scripted,
-      slow: { backend_type: 'mock', mock: { tokens: 10000, delay: '20ms' } },
-    } } });
-    const models = {};
-    for (const [kind, make] of Object.entries(ADAPTERS)) {
-      for (const name of MODELS) models[`${kind}-${name}`] = { ...make(provider.url), model_name: name };
+const CAPITAL = 'What is the capital of France?';
+const LOCAL = { question: CAPITAL, temperature: 0, schema: SCHEMA, force: true };
+const STORY = 'Tell me a long story about a fox.';
+const BEGINNING = 'Once upon a time'; // of a text that goes on, where there is no chat
+const LONG = { ...LOCAL, question: 'word '.repeat(6000) };
+const builtin = (settings) => ({ backend_type: 'local', model_name: 'builtin', ...settings });
+const localModels = { local: builtin({}), 'local-limited': builtin({ engine: { slots: 1, max_queue: 0 } }),
+  'local-slow': builtin({ aliases: CLIENTS.map((_, i) => `local-slow.${i}`), engine: { slots: 4 } }) };
+// An answer that takes seconds, as each of its words must fit a schema.
+const HOG = { stream: true, messages: [{ role: 'user', content: 'List them.' }],
+  response_format: { type: 'json_schema', json_schema: { name: 'list', schema: { type: 'array', items: { enum: ['a'] }, minItems: 1000 } } } };
+const turns = {}; // by model: one after the other
+
+/** Runs `work` while `n` other requests keep a model busy. */
+function whileBusy(model, n, work) {
+  const mine = (turns[model] ?? Promise.resolve()).then(async () => {
+    const hogs = await Promise.all(Array.from({ length: n }, () => LiveStream.open(gateway.port, { json: { model, ...HOG } })));
+    try {
+      for (const hog of hogs) assert.ok(await hog.next(30000));
+      await work();
+    } finally {
+      for (const hog of hogs) hog.abort();
     }
-    for (const name of ['chat', 'tool', 'json']) models[`mock-${name}`] = { ...scripted, model_name: name };
-    models['mock-slow'] = { backend_type: 'mock', mock: { tokens: 10000, delay: '20ms' } };
-    gateway = await Gateway.start({ config: { models } });
+    await until(async () => (await rawChat(gateway.port, model, { max_tokens: 1 })).status === 200, { what: 'a free slot' });
+  });
+  turns[model] = mine.catch(() => {});
+  return mine;
+}
+
+async function localLoop(c, model, asStream) {
+  const r = await c.tools(model, LOCAL, asStream);
+  if (!c.noChoice) {
+    assert.ok(r.asked.length > 0);
+    for (const args of r.asked) assert.ok(args.city in WEATHER, JSON.stringify(args));
+  }
+  assert.ok(r.text.length > 0);
+}
+
+const LOCAL_CHECKS = {
+  async chat(c, kind, model) {
+    const raw = c === clients['openai completions'];
+    const r = await c.chat(model, raw ? { ...LOCAL, question: BEGINNING } : LOCAL);
+    assert.match(r.text, raw ? /^, there was a/ : /Paris/);
+    assert.ok(r.input > 3 && r.output > 1 && r.text.length > 0, JSON.stringify(r));
+  },
+  async stream(c, kind, model) {
+    const whole = await c.chat(model, LOCAL);
+    const r = await c.stream(model, LOCAL);
+    assert.equal(r.text, whole.text);
+    assert.equal(r.output, whole.output);
+    if (c !== clients['langchain anthropic']) assert.equal(r.input, whole.input);
+  },
+  tools: (c, kind, model) => localLoop(c, model, false),
+  'streamed tools': (c, kind, model) => localLoop(c, model, true),
+  async json(c, kind, model) {
+    const person = await c.json(model, LOCAL);
+    assert.deepEqual(Object.keys(person), ['name', 'age']);
+    assert.ok(typeof person.name === 'string' && Number.isInteger(person.age), JSON.stringify(person));
+  },
+  embed: MOCK_CHECKS.embed,
+  async abort(c, kind, model) {
+    const question = c === clients['openai completions'] ? BEGINNING : STORY;
+    await whileBusy('local-slow', 3, () => c.abort(model, { ...LOCAL, question }));
+    await noted(model);
+  },
+  limited: (c, kind, model) => whileBusy(model, 1, () => fails(c, model, LOCAL, { status: 429, says: /wait for the local model/, retryAfter: /^\d+$/ })),
+  bad: (c, kind, model) => fails(c, model, LONG, { status: 400, says: /context/ }),
+};
+
+// ---- one cell of the matrix
+
+const CHECKS = { mock: MOCK_CHECKS, local: LOCAL_CHECKS };
+const SCENES = { chat: 'chat', stream: 'chat', tools: 'tools', 'streamed tools': 'tools', json: 'json', embed: 'embed', rerank: 'embed',
+  abort: 'slow', limited: 'limited', bad: 'bad' };
+const table = new Map(); // client → kind → { aspect: mark }
+
+function mark(client, kind, aspect, sign) {
+  const row = table.get(client) ?? table.set(client, new Map()).get(client);
+  const cell = row.get(kind) ?? row.set(kind, {}).get(kind);
+  cell[aspect] = sign;
+}
+
+/** A name for each call at a provider; elsewhere for each client that leaves, to tell their log lines apart. */
+function nameOf(client, kind, aspect) {
+  const scene = SCENES[aspect];
+  if (REMOTE.includes(kind)) return `${kind}:${scene}.${++count}`;
+  if (scene === 'slow') return `${kind}-slow.${CLIENTS.indexOf(client)}`;
+  return kind === 'mock' || scene === 'limited' ? `${kind}-${scene}` : kind;
+}
+
+async function play(client, kind, aspect) {
+  const c = clients[client];
+  const model = nameOf(client, kind, aspect);
+  const method = { 'streamed tools': 'tools', limited: c.chat ? 'chat' : 'rerank', bad: c.chat ? 'chat' : 'rerank' }[aspect] ?? aspect;
+  if (!c[method]) {
+    if (aspect === 'rerank') return ' ';
+    await c.lacks[method](model, ASK);
+    return '-';
+  }
+  const no = refusal(client, kind, aspect);
+  if (no) {
+    await assert.rejects(c[method](model, ASK, aspect === 'streamed tools'), (e) => {
+      assert.match(c.fault(e).message, no);
+      assert.equal(c.fault(e).status, 400);
+      return true;
+    });
+    assert.deepEqual(provider.of(model).requests, []);
+    return 'x';
+  }
+  try {
+    await (CHECKS[kind] ?? REMOTE_CHECKS)[aspect](c, kind, model);
+  } catch (error) {
+    const { problems } = provider.of(model);
+    if (problems.length) throw new Error(`the provider says: ${problems.join('; ')}`, { cause: error });
+    throw error;
+  }
+  assert.deepEqual(provider.of(model).problems, []);
+  return aspect[0];
+}
+
+function print() {
+  const width = Math.max(...CLIENTS.map((c) => c.length));
+  const head = (s) => s.padEnd(ASPECTS.length + 1);
+  const rows = CLIENTS.map((client) => `${client.padEnd(width)}  ${KINDS.map((kind) => head(ASPECTS
+    .map((a) => table.get(client)?.get(kind)?.[a] ?? '?').join(''))).join(' ')}`);
+  console.log([`each cell: ${ASPECTS.join(', ')}`, 'x: refused clearly, as the format has no place for it; -: the client has no such call; !: failed',
+    `${' '.repeat(width)}  ${KINDS.map((k) => head(k.slice(0, ASPECTS.length))).join(' ')}`, ...rows].join('\n'));
+}
+
+describe('clients in front of adapters', { concurrency: 6 }, () => {
+  before(async () => {
+    provider = await Provider.start();
+    gateway = await Gateway.start({ config: { models: { ...provider.models(), ...mockModels(), ...localModels }, retry: { max_attempts: 1 },
+      breaker: { consecutive_failures: 10000, min_requests: 1000000 } } });
+    clients = clientsOf(gateway.url);
+    const loaded = await rawChat(gateway.port, 'local', { max_tokens: 1 }, { ms: 60000 });
+    if (/built without llama\.cpp/.test(loaded.text)) noEngine = 'this binary was built without llama.cpp';
+    else assert.equal(loaded.status, 200, loaded.text);
   });
 
   after(async () => {
+    print();
     await gateway?.stop();
     await provider?.stop();
   });
 
-  for (const [client, c] of Object.entries(CLIENTS)) {
-    describe(client, () => {
-      for (const kind of [...Object.keys(ADAPTERS), 'mock']) {
-        describe(`at ${kind}`, () => {
-          it('chat', async () => {
-            const r = await c.chat(`${kind}-chat`);
-            assert.equal(r.text.trim(), SAID.trim());
-            if (r.finish) assert.ok(GOOD.has(r.finish), r.finish);
-            assert.equal(r.input, 15);
-            assert.equal(r.output, 5);
-            if (r.cached !== undefined && kind !== 'ollama') assert.equal(r.cached, 4);
+  for (const client of CLIENTS) {
+    for (const kind of KINDS) {
+      it(`${client} at ${kind}`, async (t) => {
+        if (kind === 'local' && noEngine) {
+          t.skip(noEngine);
+          return;
+        }
+        for (const aspect of ASPECTS) {
+          await t.test(aspect, async () => {
+            mark(client, kind, aspect, '!');
+            mark(client, kind, aspect, await play(client, kind, aspect));
           });
-
-          it('stream', async () => {
-            const r = await c.stream(`${kind}-chat`);
-            assert.equal(r.text.trim(), SAID.trim());
-            if ('output' in r) assert.equal(r.output, 5);
-          });
-
-          it('a tool is asked for, its result answered', async () => {
-            const r = await c.tools(`${kind}-tool`);
-            assert.deepEqual(r.asked, [{ city: 'Paris' }]);
-            assert.match(r.text, /sunny in Paris/);
-          });
-
-          if (c.json) {
-            it('an answer by a schema', async () => {
-              assert.deepEqual(await c.json(`${kind}-json`), PERSON);
-            });
-          }
-
-          if (c.embed) {
-            it('embeddings, or a clear no', async () => {
-              if (EMBEDS.has(kind)) {
-                const vectors = await c.embed(`${kind}-chat`);
-                assert.equal(vectors.length, 2);
-                assert.ok(vectors.every((v) => v.length === 64 && Math.abs(v.reduce((s, x) => s + x * x, 0) - 1) < 0.01));
-              } else {
-                await assert.rejects(c.embed(`${kind}-chat`), /nothing that answers/);
-              }
-            });
-          }
-
-          if (c.abort) {
-            it('leaving ends the call', async () => {
-              await c.abort(`${kind}-slow`);
-              await gateway.log((l) => l.event === 'request_failed' && l.model === `${kind}-slow` && l.status !== undefined);
-            });
-          }
-        });
-      }
-
-      it('an unknown model is its own kind of error', async () => {
-        await assert.rejects(c.missing(), (e) => {
-          assert.equal(c.statusOf(e), 404);
-          assert.match(e.message, /no-such-model/);
-          return true;
-        });
+        }
       });
+    }
+
+    it(`${client}: an unknown model is its own kind of error`, async () => {
+      await fails(clients[client], 'no-such-model', ASK, { status: 404, says: 'no-such-model' });
     });
   }
 });
