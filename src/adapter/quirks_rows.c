@@ -69,10 +69,11 @@ const struct tg_quirks tg_quirks_rows[] = {
      .native = BIT(REASONING),
      .dropped = BIT(LOGIT_BIAS) | LOCAL_ONLY,
      .reasoning_back = TG_REASONING_BACK_CONTENT},
-    /* docs.together.ai/docs/openai-api-compatibility: no moderations, no Responses */
+    /* docs.together.ai/docs/inference/openai-compatibility: no moderations; …/responses-api:
+     * nothing is kept there */
     {.name = "together",
-     .hosts = HOSTS("api.together.xyz", "api.together.ai"),
-     .formats = TEXTS | EMBEDDINGS | MEDIA | TG_WIRE_BIT(RERANK)},
+     .hosts = HOSTS("api.together.xyz", "api.together.ai", "api-inference.together.ai"),
+     .formats = TEXTS | RESPONSES | EMBEDDINGS | MEDIA | TG_WIRE_BIT(RERANK)},
     /* docs.fireworks.ai/tools-sdks/openai-compatibility */
     {.name = "fireworks",
      .hosts = HOSTS("api.fireworks.ai"),
@@ -119,13 +120,16 @@ const struct tg_quirks tg_quirks_rows[] = {
      .max_tokens = TG_MAX_TOKENS_NEW,
      .reasoning = TG_REASONING_THINKING,
      .reasoning_back = TG_REASONING_BACK_CONTENT},
-    /* docs.z.ai/api-reference/llm/chat-completion: thinking {type}, response_format text or
-     * json_object */
+    /* docs.z.ai/api-reference/llm/chat-completion: the whole body; thinking {type}, response_format
+     * text or json_object. A named tool_choice and stream_options are taken all the same. */
     {.name = "zai",
      .hosts = HOSTS("api.z.ai", "open.bigmodel.cn"),
      .formats = TG_WIRE_BIT(OPENAI_CHAT) | EMBEDDINGS,
      .native = BIT(REASONING),
      .emulated = BIT(DEVELOPER) | BIT(JSON_SCHEMA),
+     .dropped = PENALTIES | BIT(SEED) | BIT(LOGIT_BIAS) | BIT(USER) | BIT(SERVICE_TIER) |
+                BIT(PARALLEL) | LOCAL_ONLY,
+     .refused = BIT(N) | ALL_LOGPROBS,
      .max_tokens = TG_MAX_TOKENS_OLD,
      .reasoning = TG_REASONING_THINKING,
      .reasoning_back = TG_REASONING_BACK_CONTENT},
