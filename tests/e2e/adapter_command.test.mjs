@@ -35,6 +35,17 @@ describe('tollgate adapter', () => {
     assert.match(json.choices[0].message.content, /^hello/);
     const models = await request(edge.port, { path: '/v1/models' });
     assert.equal(models.status, 200);
+    const set = await adapter(['openai_compatible', '--base-url', `http://127.0.0.1:${provider.port}/v1`,
+      '--model-name', 'mock:text=any', '--set', 'models.*.timeouts.connect=3s', '--set', 'models.*.display_name=a: "b"', '--set', 'observability.log_level=warning']);
+    const shown = await request(set.port, { path: '/v1/models' });
+    assert.equal(shown.json.data[0].display_name, 'a: "b"');
+    for (const model of [undefined, 'some']) {
+      const said = await chat(set.port, model);
+      assert.match(said.json.choices[0].message.content, /^any/);
+    }
+    assert.equal(set.child.stderr, '');
+    set.child.kill();
+    await set.child.ending();
     for (const { child } of [edge, provider]) {
       child.kill();
       await child.ending();
@@ -48,6 +59,8 @@ describe('tollgate adapter', () => {
   });
 
   const mistakes = [[[], /name a backend/], [['nope'], /expected one of openai/], [['a', 'b'], /one backend at a time/],
+    [['mock', '--config', 'x.yaml'], /takes no --config/], [['bedrock', '--set', 'models.*.nope=1'], /models\.\*\.nope: unknown/],
+    [['bedrock', '--set', 'models.*.timeouts.connect=soon'], /models\.\*\.timeouts\.connect: expected a duration/],
     [['openai_compatible'], /base_url: is required/], [['mock', '--base-url', 'http://x'], /has no effect/]];
   for (const [args, message] of mistakes) {
     it(`${args.join(' ') || 'nothing'}: exit 2 and why`, async () => {
