@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "core/credential.h"
 #include "core/runtime.h"
 
 #define ARENA_FIRST 1536        /* a passed-through attempt with its response head */
@@ -89,6 +90,7 @@ static void keep_fail(struct tg_attempt *a)
     struct tg_fail *scratch = &a->job.rt->scratch_fail;
     if (a->fail || !scratch->err)
         return;
+    (void)tg_credential_redact(a->job.epoch, a->job.target, scratch); /* providers may quote it */
     a->fail = tg_arena_alloc(&a->arena, sizeof *a->fail);
     if (a->fail) {
         *a->fail = *scratch;

@@ -357,7 +357,11 @@ static int on_error_answer(struct tg_attempt *a, struct http_state *st)
     struct tg_fail *f = tg_attempt_fail(a);
     const struct tg_adapter *ad = tg_attempt_adapter(a);
     struct tg_str body = tg_buf_str(&st->error);
-    if (ad->classify(tg_attempt_arena(a), tg_attempt_response_head(a), body, f))
+    const struct tg_attempt_job *job = tg_attempt_job(a);
+    bool own = ad->classify(tg_attempt_arena(a), tg_attempt_response_head(a), body, f);
+    bool tells = tg_credential_redact(job->epoch, job->target, f) ||
+                 tg_credential_is_in(job->epoch, job->target, body);
+    if (own && !tells)
         tg_attempt_set_error_body(a, body);
     f->source = TG_FAIL_PROVIDER;
     return refused(a, st) ? TG_BACKEND_WAITING : failure_code(a);

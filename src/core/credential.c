@@ -183,6 +183,70 @@ static void value_of(const struct tg_credential *c, struct tg_credential_value *
     };
 }
 
+/* ---- what a provider says of it ---- */
+
+enum {
+    MIN_SECRET_BYTES = 8, /* what is shorter may be a word of any text */
+    MIN_CUT_BYTES = 6,    /* of a secret at a text's end, where a message was cut */
+};
+
+static void current_value(const struct tg_epoch *e, uint16_t target,
+                          struct tg_credential_value *out)
+{
+    const struct tg_credential *c = e->targets[target].credential;
+    *out = (struct tg_credential_value){0};
+    if (tg_credential_is_fixed(&e->snapshot->targets[target]))
+        fixed_value(&e->snapshot->targets[target], out);
+    else if (c && c->has)
+        value_of(c, out);
+}
+
+bool tg_credential_is_in(const struct tg_epoch *e, uint16_t target, struct tg_str text)
+{
+    struct tg_credential_value v;
+    current_value(e, target, &v);
+    const struct tg_str secrets[] = {v.key, v.aws_secret, v.aws_session_token};
+    for (size_t i = 0; i < TG_ARRAY_LEN(secrets); i++) {
+        if (secrets[i].n >= MIN_SECRET_BYTES && tg_str_find(text, secrets[i]) >= 0)
+            return true;
+    }
+    return false;
+}
+
+/* Each occurrence becomes three stars, and what of it a cut has left at the end. */
+static bool redact(char *text, struct tg_str secret)
+{
+    bool found = false;
+    for (ptrdiff_t at; (at = tg_str_find(tg_str_c(text), secret)) >= 0; found = true) {
+        char *rest = text + at + secret.n;
+        memcpy(text + at, "***", 3);
+        memmove(text + at + 3, rest, strlen(rest) + 1);
+    }
+    size_t n = strlen(text);
+    for (size_t k = secret.n - 1; k >= MIN_CUT_BYTES; k--) {
+        if (k > n || memcmp(text + n - k, secret.p, k) != 0)
+            continue;
+        memcpy(text + n - k, "***", 4);
+        return true;
+    }
+    return found;
+}
+
+bool tg_credential_redact(const struct tg_epoch *e, uint16_t target, struct tg_fail *f)
+{
+    struct tg_credential_value v;
+    current_value(e, target, &v);
+    const struct tg_str secrets[] = {v.key, v.aws_secret, v.aws_session_token};
+    char *texts[] = {f->message, f->code, f->type, f->param};
+    bool found = false;
+    for (size_t i = 0; i < TG_ARRAY_LEN(secrets) * TG_ARRAY_LEN(texts); i++) {
+        struct tg_str secret = secrets[i / TG_ARRAY_LEN(texts)];
+        if (secret.n >= MIN_SECRET_BYTES)
+            found |= redact(texts[i % TG_ARRAY_LEN(texts)], secret);
+    }
+    return found;
+}
+
 /* What was read when the configuration was loaded counts until the file is looked at. */
 static int take_loaded_key(struct tg_credential *c)
 {

@@ -56,6 +56,13 @@ int tg_credential_get(struct tg_runtime *rt, struct tg_epoch *e, uint16_t target
 int tg_credential_refused(struct tg_runtime *rt, struct tg_epoch *e, uint16_t target,
                           uint64_t generation, struct tg_credential_waiter *w) TG_WARN_UNUSED;
 
+/* Whether a text that the provider sent holds the target's credential (its secret parts, as they
+ * are now), so that it can't be passed on. Secrets of less than 8 bytes are not looked for. */
+bool tg_credential_is_in(const struct tg_epoch *e, uint16_t target, struct tg_str text);
+/* Puts "***" in its place in a failure's texts, and in place of the beginning of it at their end,
+ * where a long message was cut. True: it was there. */
+bool tg_credential_redact(const struct tg_epoch *e, uint16_t target, struct tg_fail *f);
+
 /* After a reload: targets of the same name with the same source keep what they have. */
 void tg_credential_carry(struct tg_epoch *from, struct tg_epoch *to);
 void tg_credential_unref(struct tg_credential *c); /* NULL is allowed */

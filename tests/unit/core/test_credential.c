@@ -553,10 +553,75 @@ static void without_memory_nothing_breaks(void **state)
     assert_key(r, "k");
 }
 
+/* ---- what providers say of it ---- */
+
+static bool redacts(const struct rig *r, const char *text, const char *want)
+{
+    struct tg_fail f;
+    tg_fail_clear(&f);
+    (void)tg_fail_set(&f, TG_E_UPSTREAM_REJECTED, "%s", text);
+    bool found = tg_credential_redact(r->rt->epoch, 0, &f);
+    assert_string_equal(f.message, want);
+    assert_string_equal(f.code, "");
+    return found;
+}
+
+static void a_quoted_secret_is_starred(void **state)
+{
+    struct rig *r = *state;
+    rig_start(r, "backend_type: anthropic, api_key: very-secret-key");
+    assert_true(redacts(r, "bad key very-secret-key, very-secret-key!", "bad key ***, ***!"));
+    assert_true(redacts(r, "very-secret-key", "***"));
+    assert_true(redacts(r, "cut: very-secret-k", "cut: ***"));
+    assert_false(redacts(r, "cut: very-", "cut: very-"));
+    assert_true(tg_credential_is_in(r->rt->epoch, 0, TG_STR("{\"a\":\"very-secret-key\"}")));
+    assert_false(tg_credential_is_in(r->rt->epoch, 0, TG_STR("very-secret-ke")));
+    char text[600];
+    for (size_t pad = sizeof r->fail.message - 20; pad < sizeof r->fail.message; pad++) {
+        snprintf(text, sizeof text, "%0*d%s", (int)pad, 0, "very-secret-key");
+        tg_fail_clear(&r->fail);
+        (void)tg_fail_set(&r->fail, TG_E_UPSTREAM_REJECTED, "%s", text);
+        (void)tg_credential_redact(r->rt->epoch, 0, &r->fail);
+        assert_null(strstr(r->fail.message, "very-s"));
+    }
+}
+
+static void a_short_secret_is_a_word(void **state)
+{
+    struct rig *r = *state;
+    rig_start(r, "backend_type: anthropic, api_key: example");
+    assert_false(redacts(r, "an example", "an example"));
+    assert_false(tg_credential_is_in(r->rt->epoch, 0, TG_STR("an example")));
+}
+
+static void every_secret_part_is_starred(void **state)
+{
+    struct rig *r = *state;
+    rig_start(r,
+              "backend_type: bedrock, region: us-east-1, aws_access_key_id: AKIAIOSFODNN7EXAMPLE,"
+              " aws_secret_access_key: wJalrXUtnFEMI, aws_session_token: FwoGZXIvYXdz");
+    assert_true(redacts(r, "AKIAIOSFODNN7EXAMPLE wJalrXUtnFEMI FwoGZXIvYXdz",
+                        "AKIAIOSFODNN7EXAMPLE *** ***"));
+}
+
+static void a_renewed_secret_is_starred(void **state)
+{
+    struct rig *r = *state;
+    write_file(r, "key", "first-secret\n");
+    rig_start(r, in_dir(r, "backend_type: anthropic, api_key_file: @/key"));
+    assert_false(redacts(r, "first-secret", "first-secret")); /* none was given yet */
+    assert_key(r, "first-secret");
+    assert_true(redacts(r, "first-secret", "***"));
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
+        T(a_quoted_secret_is_starred),
+        T(a_short_secret_is_a_word),
+        T(every_secret_part_is_starred),
+        T(a_renewed_secret_is_starred),
         T(fixed_ones_come_from_the_configuration),
         T(fixed_aws_keys),
         T(a_file_is_read_again_when_it_changes),
