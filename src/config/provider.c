@@ -164,6 +164,17 @@ static void find_region(struct tg_conf_load *l, struct tg_conf_model_def *d)
     tg_conf_variable_not_set(l, d, TG_STR("AWS_REGION"));
 }
 
+/* InvokeModel has each model's own body; here it is Anthropic's. */
+static void check_invoke(struct tg_conf_load *l, const struct tg_conf_model_def *d)
+{
+    struct tg_str model = d->target.model_name.n ? d->target.model_name : d->model.name;
+    if (d->model.wildcard || tg_str_find(model, TG_STR("claude")) >= 0 ||
+        tg_str_starts(model, TG_STR("arn:")))
+        return;
+    tg_conf_warn(l, tg_conf_model_where(d, "api"), tg_conf_model_key(l, d, "api"),
+                 "'invoke' is Claude's format; converse serves all other models");
+}
+
 static void check_api(struct tg_conf_load *l, struct tg_conf_model_def *d,
                       const struct tg_conf_kind *k)
 {
@@ -177,6 +188,8 @@ static void check_api(struct tg_conf_load *l, struct tg_conf_model_def *d,
                       tg_provider_api_name(p->api), tg_backend_kind_name(k->kind),
                       tg_provider_api_name(k->apis[0]), k->apis[1] ? " or " : "",
                       tg_provider_api_name(k->apis[1]));
+    if (p->api == TG_API_INVOKE)
+        check_invoke(l, d);
     if (p->api != TG_API_DEFAULT)
         return;
     p->api = k->apis[0];

@@ -5,6 +5,7 @@
  *   encoded   the request, parsed to the canonical form and encoded anew for the same provider, has
  *             the same members with the same values
  *   errors    an error answer gives a failure with its status and message
+ *   items     an answer that is no text gives its vectors, ranks, verdicts or count, and ends
  *   rendered  the answer, decoded and rendered in each client format, streamed as it came, is
  *             well formed to the end
  *
@@ -31,6 +32,7 @@ static const struct format {
     const char *api;
     const struct tg_dialect *dialect;
     const struct tg_adapter *adapter;
+    enum tg_chat_task task; /* where no dialect says it */
 } formats[] = {
     {"openai-chat", &tg_dialect_openai_chat, &tg_adapter_openai},
     {"openai-completions", &tg_dialect_openai_completions, &tg_adapter_openai},
@@ -51,7 +53,11 @@ static const struct format {
     {"bedrock-converse-stream", NULL, &tg_adapter_bedrock},
     {"bedrock-invoke", NULL, &tg_adapter_bedrock_invoke},
     {"bedrock-invoke-with-response-stream", NULL, &tg_adapter_bedrock_invoke},
+    {"bedrock-count-tokens", NULL, &tg_adapter_bedrock, TG_TASK_COUNT},
     {"cohere-v2-chat", NULL, &tg_adapter_cohere},
+    {"cohere-v2-embed", NULL, &tg_adapter_cohere, TG_TASK_EMBED},
+    {"cohere-v2-rerank", &tg_dialect_rerank, &tg_adapter_cohere},
+    {"hf-inference", NULL, &tg_adapter_huggingface},
     {"vertex-rawpredict", NULL, &tg_adapter_vertex_claude},
 };
 
@@ -72,7 +78,7 @@ struct tally {
 static struct score {
     char name[48];
     unsigned cases, unknown; /* unknown: in formats that no adapter speaks */
-    struct tally passed, encoded, errors, rendered[N_CLIENTS];
+    struct tally passed, encoded, errors, items, rendered[N_CLIENTS];
 } scores[MAX_PROVIDERS];
 static size_t n_scores;
 static unsigned failures;
@@ -181,7 +187,7 @@ static bool ended_well(const struct kase *k)
 struct run {
     struct tg_sink sink;
     struct tg_buf raw;
-    unsigned ends, errors;
+    unsigned ends, errors, items;
     /* rendering, where wanted */
     const struct tg_dialect *client;
     struct tg_render_info info;
@@ -196,6 +202,7 @@ static void on_event(struct tg_sink *s, const struct tg_event *ev)
     struct run *r = tg_container_of(s, struct run, sink);
     r->ends += ev->kind == TG_EV_END;
     r->errors += ev->kind == TG_EV_ERROR;
+    r->items += ev->kind == TG_EV_ITEM;
     if (ev->kind == TG_EV_USAGE)
         r->usage = *ev->usage;
     if (r->client && !r->rc && ev->kind != TG_EV_END && ev->kind != TG_EV_ERROR)
@@ -208,6 +215,11 @@ static void on_raw(struct tg_sink *s, struct tg_str raw, bool hide TG_UNUSED)
     (void)tg_buf_str_add(&r->raw, raw); /* tested by comparing */
 }
 
+static enum tg_chat_task task_of(const struct format *f)
+{
+    return f->dialect ? f->dialect->task : f->task;
+}
+
 /* Feeds the body in pieces: 0 whole, else of a size that changes from that seed. */
 static void feed(const struct kase *k, struct run *r, bool tap, unsigned cut)
 {
@@ -216,7 +228,7 @@ static void feed(const struct kase *k, struct run *r, bool tap, unsigned cut)
     struct tg_adapter_response resp = {.stream = k->stream,
                                        .tap = tap,
                                        .format = d ? d->format : ad->api,
-                                       .task = d ? d->task : TG_TASK_CHAT,
+                                       .task = task_of(k->format),
                                        .max_pending_bytes = MAX_PENDING};
     struct tg_http_head head = {.status = k->status};
     void *state = tg_calloc(1, ad->state_bytes + 1);
@@ -452,6 +464,20 @@ static bool renders(struct kase *k, const struct tg_dialect *d)
     return good;
 }
 
+/* What a translation of it would have to work with. */
+static bool has_items(const struct kase *k)
+{
+    static const unsigned cuts[] = {0, 1, 17};
+    bool good = true;
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+        struct run r = {.sink = {on_event, NULL}};
+        feed(k, &r, false, cuts[i]);
+        bool any = task_of(k->format) == TG_TASK_COUNT ? r.usage.input_tokens > 0 : r.items > 0;
+        good = good && r.ends == 1 && r.errors == 0 && any;
+    }
+    return good;
+}
+
 static void check_answer(struct kase *k, struct score *s)
 {
     static const unsigned cuts[] = {0, 1, 3, 17, 400};
@@ -461,7 +487,9 @@ static void check_answer(struct kase *k, struct score *s)
         good = good && passes(k, cuts[i]);
     if (d)
         note(&s->passed, good, k->name, "answer: not passed as it came");
-    if ((d && d->task != TG_TASK_CHAT) || !ended_well(k))
+    if (task_of(k->format) != TG_TASK_CHAT)
+        note(&s->items, has_items(k), k->name, "answer: no items, or no good end");
+    if (task_of(k->format) != TG_TASK_CHAT || !ended_well(k))
         return;
     for (size_t i = 0; i < N_CLIENTS; i++) {
         char what[80];
@@ -502,6 +530,7 @@ static void print_row(const struct score *s)
     cell(&s->passed);
     cell(&s->encoded);
     cell(&s->errors);
+    cell(&s->items);
     for (size_t i = 0; i < N_CLIENTS; i++)
         cell(&s->rendered[i]);
     printf(" %u |\n", s->unknown);
@@ -510,10 +539,10 @@ static void print_row(const struct score *s)
 static void report(void)
 {
     struct score sum = {.name = "**all**"};
-    printf("| provider | cases | passed | encoded | errors |");
+    printf("| provider | cases | passed | encoded | errors | items |");
     for (size_t i = 0; i < N_CLIENTS; i++)
         printf(" %s |", clients[i]->name);
-    printf(" no adapter |\n|---|---|---|---|---|");
+    printf(" no adapter |\n|---|---|---|---|---|---|");
     for (size_t i = 0; i < N_CLIENTS; i++)
         printf("---|");
     printf("---|\n");
@@ -524,6 +553,7 @@ static void report(void)
         add_to(&sum.passed, &scores[i].passed);
         add_to(&sum.encoded, &scores[i].encoded);
         add_to(&sum.errors, &scores[i].errors);
+        add_to(&sum.items, &scores[i].items);
         for (size_t c = 0; c < N_CLIENTS; c++)
             add_to(&sum.rendered[c], &scores[i].rendered[c]);
     }

@@ -136,6 +136,33 @@ static void apis_have_defaults(void **state)
     assert_string_equal(tg_provider_api_name((enum tg_provider_api)99), "");
 }
 
+/* Said when the configuration is loaded, not by a provider that knows nothing of the body. */
+static void apis_that_do_not_fit(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *model;
+        bool warned;
+    } cases[] = {{"amazon.nova-micro-v1:0", true},
+                 {"meta.llama3-70b-instruct-v1:0", true},
+                 {"us.anthropic.claude-sonnet-4-5-20250929-v1:0", false},
+                 {"arn:aws:bedrock:eu-west-1:1:inference-profile/x", false}};
+    char text[256];
+    for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++) {
+        snprintf(text, sizeof text,
+                 "models: {m: {backend_type: bedrock, region: r, api: invoke, api_key: k, "
+                 "model_name: '%s'}}",
+                 cases[i].model);
+        fx_load_text(f, text, NO_ENV);
+        assert_int_equal(f->rc, 0);
+        assert_int_equal(f->report.n_warnings, cases[i].warned);
+        if (cases[i].warned)
+            assert_contains(fx_report(f), "models.m.api: 'invoke' is Claude's format");
+    }
+    fx_load_text(f, "models: {m: {backend_type: huggingface, api: native, api_key: k}}", NO_ENV);
+    fx_expect_error(f, "models.m.base_url: is required with api native");
+}
+
 static void names_and_kinds(void **state TG_UNUSED)
 {
     assert_string_equal(tg_backend_kind_name(TG_BACKEND_AZURE_OPENAI), "azure_openai");
@@ -441,11 +468,17 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(base_urls_are_normalised),       T(apis_have_defaults),
-        cmocka_unit_test(names_and_kinds), T(keys_by_kind),
-        T(sources_of_credentials),         T(google_key_files),
-        T(bad_key_files_are_explained),    T(mistakes_are_named),
-        T(mistakes_in_the_environment),    T(secrets_are_not_printed),
+        T(base_urls_are_normalised),
+        T(apis_have_defaults),
+        T(apis_that_do_not_fit),
+        cmocka_unit_test(names_and_kinds),
+        T(keys_by_kind),
+        T(sources_of_credentials),
+        T(google_key_files),
+        T(bad_key_files_are_explained),
+        T(mistakes_are_named),
+        T(mistakes_in_the_environment),
+        T(secrets_are_not_printed),
     };
     return cmocka_run_group_tests_name("config/providers", tests, NULL, NULL);
 }
