@@ -126,7 +126,7 @@ struct tg_provider_config {
     /* "2023-06-01" (anthropic), "v1beta" (gemini), "v1" (vertex); azure_openai: "v1", or the date
      * of the API by deployment */
     struct tg_str api_version;
-    bool own_version; /* api_version was configured, not the default */
+    bool own_version;        /* api_version was configured, not the default */
     struct tg_str region;    /* bedrock, vertex */
     struct tg_str project;   /* vertex */
     bool strict;             /* refuse what would be lost in translation */
