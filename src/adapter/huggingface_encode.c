@@ -63,7 +63,7 @@ const uint8_t tg_huggingface_fidelity[TG_FEATURE_COUNT] = {
     ROW(COUNTING, EMULATED),
     ROW(EXTRA, DROPPED),
     ROW(DIMENSIONS, NATIVE),
-    ROW(BASE64, EMULATED),
+    ROW(BASE64, NATIVE),
     ROW(INPUT_TOKENS, NATIVE),
     ROW(INPUT_TYPE, NATIVE),
 };
@@ -192,7 +192,7 @@ static int write_embed(struct tg_jw *w, const struct tg_inputs *in, struct tg_fa
     tg_jw_arr(w);
     for (size_t i = 0; i < in->n; i++) {
         struct tg_str raw = in->raw ? in->raw[i] : TG_STR("");
-        if (raw.n && raw.p[0] == '{')
+        if (raw.n && raw.p[0] == '{' && !in->texts[i].n)
             return tg_fail_param(fail, TG_E_UNSUPPORTED_PARAMETER, "input",
                                  "an input that is not text is not supported by this model's API");
         if (raw.n && raw.p[0] == '[')

@@ -62,5 +62,5 @@ const uint8_t tg_responses_fidelity[TG_FEATURE_COUNT] = {
     ROW(DIMENSIONS, NATIVE),
     ROW(BASE64, NATIVE),
     ROW(INPUT_TOKENS, NATIVE),
-    ROW(INPUT_TYPE, NATIVE),
+    ROW(INPUT_TYPE, DROPPED),
 };
