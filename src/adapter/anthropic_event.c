@@ -362,6 +362,20 @@ static void note_content(struct ctx *c, const struct tg_json *v, struct tg_str t
     emit(c, &(struct tg_event){.kind = TG_EV_DELTA, .delta_kind = kind, .text = text});
 }
 
+/* And what means something only to the account that made it, so that the conversation goes back
+ * there: `v` is a block or a delta. */
+static void tap_opaque(struct ctx *c, const struct tg_json *v)
+{
+    struct tg_str s = tg_json_get_str(v, TG_STR("signature"));
+    if (!s.n && tg_json_str_is(tg_json_get(v, TG_STR("type")), TG_STR("redacted_thinking")))
+        s = tg_json_get_str(v, TG_STR("data"));
+    if (s.n)
+        emit(c, &(struct tg_event){.kind = TG_EV_DELTA,
+                                   .delta_kind = TG_DELTA_SIGNATURE,
+                                   .opaque = TG_OPAQUE_SIGNED,
+                                   .text = s});
+}
+
 static void tap_delta(struct ctx *c, const struct tg_json *v)
 {
     struct tg_str type = tg_json_get_str(v, TG_STR("type"));
@@ -458,9 +472,10 @@ static void whole_message(struct ctx *c, const struct tg_json *root)
     struct tg_json_iter it = tg_json_iter(tg_json_get(root, TG_STR("content")));
     on_start(c, root);
     while (!c->err && tg_json_next(&it)) {
-        if (c->d->resp.tap)
+        if (c->d->resp.tap) {
             tap_delta(c, it.value);
-        else
+            tap_opaque(c, it.value);
+        } else
             begin_block(c, (int64_t)it.index, it.value);
     }
     end_block(c);
@@ -491,6 +506,7 @@ static void on_block_event(struct ctx *c, const struct tg_json *root, bool start
         struct tg_str type = tg_json_get_str(v, TG_STR("type"));
         if (!start || kind_of_block(type) == TG_PART_TOOL_CALL)
             tap_delta(c, v);
+        tap_opaque(c, v);
     } else if (start) {
         begin_block(c, index, v);
     } else {

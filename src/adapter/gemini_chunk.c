@@ -269,11 +269,19 @@ static void note_content(struct ctx *c, const struct tg_json *content)
     }
 }
 
+/* Calls; and signatures, so that the conversation goes back to the account that made them. */
 static void note_calls(struct ctx *c, const struct tg_json *content)
 {
     struct tg_json_iter it = tg_json_iter(tg_json_get(content, TG_STR("parts")));
-    while (!c->c->has_calls && tg_json_next(&it))
-        c->c->has_calls = tg_json_get(it.value, TG_STR("functionCall")) != NULL;
+    while (tg_json_next(&it)) {
+        struct tg_str signature = tg_json_proto_str(it.value, TG_STR("thoughtSignature"));
+        c->c->has_calls |= tg_json_get(it.value, TG_STR("functionCall")) != NULL;
+        if (signature.n)
+            emit(c, &(struct tg_event){.kind = TG_EV_DELTA,
+                                       .delta_kind = TG_DELTA_SIGNATURE,
+                                       .opaque = TG_OPAQUE_THOUGHT,
+                                       .text = signature});
+    }
 }
 
 /* ---- sources ---- */

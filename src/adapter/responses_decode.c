@@ -68,6 +68,18 @@ static bool is_call(const struct tg_json *item)
            tg_json_str_is(type, TG_STR("custom_tool_call"));
 }
 
+/* Passed through: what means something only to the account that made it is told all the same, so
+ * that the conversation goes back there. */
+static void note_sealed(struct doc *x, const struct tg_json *item)
+{
+    struct tg_str sealed = tg_json_get_str(item, TG_STR("encrypted_content"));
+    if (sealed.n)
+        x->c.sink->on_event(x->c.sink, &(struct tg_event){.kind = TG_EV_DELTA,
+                                                          .delta_kind = TG_DELTA_SIGNATURE,
+                                                          .opaque = TG_OPAQUE_ENCRYPTED,
+                                                          .text = sealed});
+}
+
 /* What of the output the stream did not tell. */
 static void on_output(struct doc *x, const struct tg_json *response)
 {
@@ -77,7 +89,9 @@ static void on_output(struct doc *x, const struct tg_json *response)
         if (x->dec->resp.tap && !x->dec->content_seen)
             x->c.sink->on_event(x->c.sink, &(struct tg_event){.kind = TG_EV_DELTA});
         x->dec->content_seen = true;
-        if (!x->dec->resp.tap)
+        if (x->dec->resp.tap)
+            note_sealed(x, it.value);
+        else
             tg_responses_item_done(&x->c, (int64_t)it.index, it.value);
     }
 }
@@ -288,6 +302,8 @@ static void on_item_event(struct doc *x, enum what what)
 static void note_content(struct doc *x, enum what what)
 {
     struct tg_event ev = {.kind = TG_EV_DELTA, .text = member(x, "delta")};
+    if (what == ITEM_DONE)
+        note_sealed(x, tg_json_get(x->root, TG_STR("item")));
     if (x->dec->content_seen)
         return;
     if (what == SUMMARY || what == REASONING)
