@@ -28,7 +28,7 @@ static int encode(struct tg_arena *a, const struct tg_chat_req *req,
                                                      : "/v2/chat";
     if (make_request(a, path, target, &r))
         return tg_fail_set(fail, TG_E_NOMEM, "not enough memory for the request");
-    int rc = tg_cohere_encode_body(a, req, target, &r.body, fail);
+    int rc = tg_cohere_encode_body(a, req, target, &r.body, &r.dropped, fail);
     if (rc)
         return rc;
     *out = r;

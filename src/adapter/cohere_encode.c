@@ -26,10 +26,10 @@ const uint8_t tg_cohere_fidelity[TG_FEATURE_COUNT] = {
     ROW(LOGIT_BIAS, DROPPED),
     ROW(TOOLS, NATIVE),
     ROW(TOOL_TYPES, REFUSED),
-    ROW(TOOL_STRICT, DROPPED),
+    ROW(TOOL_STRICT, NATIVE),
     ROW(TOOL_CHOICE, NATIVE),
     ROW(TOOL_REQUIRED, NATIVE),
-    ROW(TOOL_NAMED, REFUSED),
+    ROW(TOOL_NAMED, EMULATED),
     ROW(TOOL_CHOICE_RAW, REFUSED),
     ROW(PARALLEL, DROPPED),
     ROW(RESULT_ERROR, DROPPED),
@@ -228,14 +228,26 @@ static void write_sampling(struct tg_jw *w, const struct tg_sampling *s)
     tg_jw_end_arr(w);
 }
 
+/* There is no choice of one tool: it is the only one that the model gets, and it must call one. */
+static bool is_sent(const struct tg_chat_req *req, const struct tg_tool *t)
+{
+    return req->tool_choice.kind != TG_TOOL_CHOICE_NAMED ||
+           tg_str_eq(t->name, req->tool_choice.name);
+}
+
+/* strict_tools is for all tools, so it stands when one of them asks for it. */
 static void write_tools(struct tg_jw *w, const struct tg_chat_req *req)
 {
+    bool strict = false;
     if (!req->n_tools)
         return;
     tg_jw_key(w, TG_STR("tools"));
     tg_jw_arr(w);
     for (size_t i = 0; i < req->n_tools; i++) {
         const struct tg_tool *t = &req->tools[i];
+        if (!is_sent(req, t))
+            continue;
+        strict |= t->strict > 0;
         tg_jw_obj(w);
         tg_jw_kstr(w, TG_STR("type"), TG_STR("function"));
         tg_jw_key(w, TG_STR("function"));
@@ -250,7 +262,10 @@ static void write_tools(struct tg_jw *w, const struct tg_chat_req *req)
         tg_jw_end_obj(w);
     }
     tg_jw_end_arr(w);
-    if (req->tool_choice.kind == TG_TOOL_CHOICE_REQUIRED)
+    if (strict)
+        tg_jw_kbool(w, TG_STR("strict_tools"), true);
+    if (req->tool_choice.kind == TG_TOOL_CHOICE_REQUIRED ||
+        req->tool_choice.kind == TG_TOOL_CHOICE_NAMED)
         tg_jw_kstr(w, TG_STR("tool_choice"), TG_STR("REQUIRED"));
     if (req->tool_choice.kind == TG_TOOL_CHOICE_NONE)
         tg_jw_kstr(w, TG_STR("tool_choice"), TG_STR("NONE"));
@@ -287,9 +302,21 @@ static void write_thinking(struct tg_jw *w, const struct tg_reasoning_opts *r)
     tg_jw_end_obj(w);
 }
 
+static bool names_no_tool(const struct tg_chat_req *req)
+{
+    for (size_t i = 0; i < req->n_tools; i++) {
+        if (is_sent(req, &req->tools[i]))
+            return false;
+    }
+    return req->tool_choice.kind == TG_TOOL_CHOICE_NAMED;
+}
+
 static int write_chat(struct tg_jw *w, const struct tg_chat_req *req, struct tg_fail *fail)
 {
     int rc = 0;
+    if (names_no_tool(req))
+        return tg_fail_param(fail, TG_E_UNSUPPORTED_PARAMETER, "tool_choice:named",
+                             "'tool_choice:named' names a tool that is not among 'tools'");
     if (req->is_completion)
         return tg_fail_param(fail, TG_E_UNSUPPORTED_PARAMETER, "prompt",
                              "this model's API has no raw completions");
@@ -324,11 +351,44 @@ static int write_inputs(struct tg_jw *w, struct tg_str key, const struct tg_inpu
     return 0;
 }
 
-/* OpenAI's words of what an embedding is for, and Google's, are not Cohere's: only its own go. */
-static int write_embed(struct tg_jw *w, const struct tg_inputs *in, struct tg_fail *fail)
+/* What an embedding is for, in Cohere's words: from Google's task types and from those of Voyage,
+ * NVIDIA and Jina. "": it has none for that. */
+static struct tg_str input_type(struct tg_str purpose)
 {
+    static const struct {
+        struct tg_str word, own;
+    } known[] = {
+        {TG_STR_INIT("query"), TG_STR_INIT("search_query")},
+        {TG_STR_INIT("RETRIEVAL_QUERY"), TG_STR_INIT("search_query")},
+        {TG_STR_INIT("QUESTION_ANSWERING"), TG_STR_INIT("search_query")},
+        {TG_STR_INIT("FACT_VERIFICATION"), TG_STR_INIT("search_query")},
+        {TG_STR_INIT("CODE_RETRIEVAL_QUERY"), TG_STR_INIT("search_query")},
+        {TG_STR_INIT("retrieval.query"), TG_STR_INIT("search_query")},
+        {TG_STR_INIT("search_query"), TG_STR_INIT("search_query")},
+        {TG_STR_INIT("document"), TG_STR_INIT("search_document")},
+        {TG_STR_INIT("passage"), TG_STR_INIT("search_document")},
+        {TG_STR_INIT("RETRIEVAL_DOCUMENT"), TG_STR_INIT("search_document")},
+        {TG_STR_INIT("retrieval.passage"), TG_STR_INIT("search_document")},
+        {TG_STR_INIT("search_document"), TG_STR_INIT("search_document")},
+        {TG_STR_INIT("classification"), TG_STR_INIT("classification")},
+        {TG_STR_INIT("clustering"), TG_STR_INIT("clustering")},
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(known); i++) {
+        if (tg_str_ieq(purpose, known[i].word))
+            return known[i].own;
+    }
+    return TG_STR("");
+}
+
+/* input_type is required: what most embeddings are made for, unless it is said. */
+static int write_embed(struct tg_jw *w, const struct tg_inputs *in, uint64_t *io_dropped,
+                       struct tg_fail *fail)
+{
+    struct tg_str type = input_type(in->purpose);
     int rc = write_inputs(w, TG_STR("texts"), in, fail);
-    tg_jw_kstr(w, TG_STR("input_type"), in->purpose.n ? in->purpose : TG_STR("search_document"));
+    if (in->purpose.n && !type.n)
+        *io_dropped |= TG_FEATURE_BIT(INPUT_TYPE);
+    tg_jw_kstr(w, TG_STR("input_type"), type.n ? type : TG_STR("search_document"));
     tg_jw_kraw(w, TG_STR("embedding_types"), TG_STR("[\"float\"]"));
     if (in->dimensions >= 0)
         tg_jw_ki64(w, TG_STR("output_dimension"), in->dimensions);
@@ -346,14 +406,14 @@ static int write_rerank(struct tg_jw *w, const struct tg_chat_req *req, struct t
 
 int tg_cohere_encode_body(struct tg_arena *a, const struct tg_chat_req *req,
                           const struct tg_adapter_target *target, struct tg_str *out,
-                          struct tg_fail *fail)
+                          uint64_t *io_dropped, struct tg_fail *fail)
 {
     struct tg_buf b;
     tg_buf_init(&b, SIZE_MAX / 4);
     struct tg_jw w = tg_jw(&b);
     tg_jw_obj(&w);
     tg_jw_kstr(&w, TG_STR("model"), target->model);
-    int rc = req->task == TG_TASK_EMBED    ? write_embed(&w, &req->inputs, fail)
+    int rc = req->task == TG_TASK_EMBED    ? write_embed(&w, &req->inputs, io_dropped, fail)
              : req->task == TG_TASK_RERANK ? write_rerank(&w, req, fail)
                                            : write_chat(&w, req, fail);
     tg_jw_end_obj(&w);

@@ -13,7 +13,7 @@ extern const uint8_t tg_cohere_fidelity[];
 /* CHAT, EMBED and RERANK, by the request. */
 int tg_cohere_encode_body(struct tg_arena *a, const struct tg_chat_req *req,
                           const struct tg_adapter_target *target, struct tg_str *out,
-                          struct tg_fail *fail) TG_WARN_UNUSED;
+                          uint64_t *io_dropped, struct tg_fail *fail) TG_WARN_UNUSED;
 
 struct tg_cohere_dec {
     struct tg_decoder base;
