@@ -2,6 +2,7 @@
 #include "adapter/bedrock_priv.h"
 #include "adapter/encode_priv.h"
 #include "base/err.h"
+#include "json/json.h"
 
 #define ROW(id, fate) [TG_FEATURE_##id] = TG_##fate
 #define BIT(id)       TG_FEATURE_BIT(id)
@@ -54,9 +55,9 @@ const uint8_t tg_bedrock_fidelity[TG_FEATURE_COUNT] = {
     ROW(RAW_PART, REFUSED),
     ROW(REFUSAL, EMULATED),
     ROW(CACHE_HINT, NATIVE),
-    ROW(SERVICE_TIER, DROPPED),
+    ROW(SERVICE_TIER, NATIVE),
     ROW(USER, DROPPED),
-    ROW(METADATA, DROPPED),
+    ROW(METADATA, NATIVE),
     ROW(PROMPT, REFUSED),
     ROW(COUNTING, NATIVE),
     ROW(EXTRA, DROPPED),
@@ -274,6 +275,69 @@ static void write_additional(struct tg_jw *w, const struct tg_chat_req *req,
     tg_jw_end_obj(w);
 }
 
+/* "auto" is what the account has anyway, and Anthropic's "standard_only" is the default. Source:
+ * AWS's API reference, ServiceTier. */
+static void write_tier(struct tg_jw *w, struct tg_str tier, uint64_t *io_dropped)
+{
+    static const struct tg_str known[] = {TG_STR_INIT("default"), TG_STR_INIT("priority"),
+                                          TG_STR_INIT("flex"), TG_STR_INIT("reserved")};
+    bool is_known = false;
+    if (!tier.n || tg_str_eq(tier, TG_STR("auto")))
+        return;
+    if (tg_str_eq(tier, TG_STR("standard_only")))
+        tier = known[0];
+    for (size_t i = 0; i < TG_ARRAY_LEN(known); i++)
+        is_known = is_known || tg_str_eq(tier, known[i]);
+    if (!is_known) {
+        *io_dropped |= BIT(SERVICE_TIER);
+        return;
+    }
+    tg_jw_key(w, TG_STR("serviceTier"));
+    tg_jw_obj(w);
+    tg_jw_kstr(w, TG_STR("type"), tier);
+    tg_jw_end_obj(w);
+}
+
+enum { MAX_METADATA = 16, MAX_METADATA_BYTES = 256 };
+
+/* AWS's pattern of names and values. */
+static bool is_plain(struct tg_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!letter && !memchr(" :_@$#=/+,-.", c, 12))
+            return false;
+    }
+    return s.n <= MAX_METADATA_BYTES;
+}
+
+static bool is_request_metadata(const struct tg_json *v)
+{
+    struct tg_json_iter it = tg_json_iter(v);
+    while (tg_json_next(&it)) {
+        if (!it.name.n || !tg_json_is_str(it.value) || !is_plain(it.name) ||
+            !is_plain(tg_json_str(it.value)))
+            return false;
+    }
+    return tg_json_is_obj(v) && tg_json_count(v) <= MAX_METADATA;
+}
+
+/* requestMetadata is for the account's own invocation logs: a map of short texts. Metadata of the
+ * gateway's own request shapes is for the gateway's log. */
+static void write_metadata(struct tg_arena *a, struct tg_jw *w, const struct tg_chat_req *req,
+                           uint64_t *io_dropped)
+{
+    struct tg_str metadata = req->metadata;
+    struct tg_json_doc *doc;
+    if (!metadata.n || req->wire == TG_WIRE_NONE)
+        return;
+    if (tg_json_parse(a, metadata, NULL, &doc, NULL) == 0 && is_request_metadata(tg_json_root(doc)))
+        tg_jw_kraw(w, TG_STR("requestMetadata"), metadata);
+    else
+        *io_dropped |= BIT(METADATA);
+}
+
 static int write_count(struct tg_jw *w, const struct tg_chat_req *req, struct tg_fail *fail)
 {
     tg_jw_obj(w);
@@ -289,7 +353,7 @@ static int write_count(struct tg_jw *w, const struct tg_chat_req *req, struct tg
     return rc;
 }
 
-static int write_body(struct tg_jw *w, const struct tg_chat_req *req,
+static int write_body(struct tg_arena *a, struct tg_jw *w, const struct tg_chat_req *req,
                       const struct tg_adapter_target *target, uint64_t *io_dropped,
                       struct tg_fail *fail)
 {
@@ -301,6 +365,8 @@ static int write_body(struct tg_jw *w, const struct tg_chat_req *req,
     write_tools(w, req);
     write_format(w, &req->format);
     write_additional(w, req, target, io_dropped);
+    write_tier(w, req->service_tier, io_dropped);
+    write_metadata(a, w, req, io_dropped);
     tg_jw_end_obj(w);
     return 0;
 }
@@ -323,6 +389,6 @@ int tg_bedrock_encode_body(struct tg_arena *a, const struct tg_chat_req *req,
     else if (calls && req->tool_choice.kind == TG_TOOL_CHOICE_NONE)
         *io_emulated |= BIT(TOOL_CHOICE);
     int rc = req->task == TG_TASK_COUNT ? write_count(&w, req, fail)
-                                        : write_body(&w, req, target, io_dropped, fail);
+                                        : write_body(a, &w, req, target, io_dropped, fail);
     return tg_adapter_take_body(a, &b, rc, out, fail);
 }

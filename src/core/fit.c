@@ -168,7 +168,10 @@ static int leave_out(struct tg_exchange *x, const struct tg_target *t, bool same
     int done = same ? drop_from_body(x, t, f) : 0;
     if (done || rc == 0)
         return done < 0 ? done : 0;
-    rest->wire = TG_WIRE_NONE; /* raw texts still have it */
+    if (same) { /* raw texts still have what was left out: it is written anew, as a stranger's */
+        rest->wire = TG_WIRE_NONE;
+        lost.dropped |= x->ask.features & TG_FEATURE_BIT(METADATA);
+    }
     x->fit.chat = rest;
     x->fit.lost = lost;
     x->fit.pass = false;

@@ -144,7 +144,7 @@ static inline void feature_use_options(struct tg_chat_req *req, enum tg_feature 
         req->reasoning.show = 1;
         break;
     case TG_FEATURE_SERVICE_TIER:
-        req->service_tier = TG_STR("auto");
+        req->service_tier = TG_STR("default");
         break;
     case TG_FEATURE_USER:
         req->user = TG_STR("ann");

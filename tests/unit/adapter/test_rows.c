@@ -2,6 +2,8 @@
  * feature: dropped leaves nothing of it behind, refused fails naming a field, the rest is there. */
 #include "check.h"
 
+#include <stdio.h>
+
 #include "adapter/adapter.h"
 #include "base/err.h"
 #include "feature_use.h"
@@ -102,6 +104,83 @@ static void huggingface(void **state)
     hold_all(&tg_adapter_huggingface);
 }
 
+static void cohere_forces_one_tool(void **state)
+{
+    feature_use(&u, &req, TG_FEATURE_TOOL_NAMED);
+    struct tg_tool tools[] = {{.is_function = true, .name = TG_STR("other"), .strict = 1},
+                              {.is_function = true, .name = TG_STR("f"), .strict = -1}};
+    req.tools = tools;
+    req.n_tools = 2;
+    assert_int_equal(encode(&tg_adapter_cohere), 0);
+    assert_contains(out.body, "\"tool_choice\":\"REQUIRED\"");
+    assert_contains(out.body, "\"name\":\"f\"");
+    assert_lacks(out.body, "other");
+    assert_lacks(out.body, "strict_tools"); /* of a tool that is not there */
+    req.tool_choice.name = TG_STR("g");
+    assert_int_equal(encode(&tg_adapter_cohere), TG_E_UNSUPPORTED_PARAMETER);
+    assert_string_equal(fail.param, "tool_choice:named");
+}
+
+static void cohere_knows_what_embeddings_are_for(void **state)
+{
+    static const struct {
+        const char *word, *want;
+        bool dropped;
+    } cases[] = {
+        {"query", "search_query", false},       {"RETRIEVAL_DOCUMENT", "search_document", false},
+        {"CLUSTERING", "clustering", false},    {"classification", "classification", false},
+        {"something", "search_document", true}, {"", "search_document", false},
+    };
+    struct tg_str text = TG_STR("t"), raw = TG_STR("\"t\"");
+    for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++) {
+        feature_use(&u, &req, TG_FEATURE_COUNT);
+        req.task = TG_TASK_EMBED;
+        req.inputs = (struct tg_inputs){.texts = &text, .raw = &raw, .n = 1, .dimensions = -1};
+        req.inputs.purpose = tg_str_c(cases[i].word);
+        assert_int_equal(encode(&tg_adapter_cohere), 0);
+        char want[64];
+        snprintf(want, sizeof want, "\"input_type\":\"%s\"", cases[i].want);
+        assert_true(tg_str_find(out.body, tg_str_c(want)) >= 0);
+        assert_int_equal(out.dropped, cases[i].dropped ? TG_FEATURE_BIT(INPUT_TYPE) : 0);
+    }
+}
+
+static void bedrock_takes_tiers_and_metadata(void **state)
+{
+    static const struct {
+        const char *tier, *want;
+    } tiers[] = {{"flex", "flex"},
+                 {"priority", "priority"},
+                 {"standard_only", "default"},
+                 {"auto", NULL},
+                 {"scale", NULL}};
+    for (size_t i = 0; i < TG_ARRAY_LEN(tiers); i++) {
+        char want[64];
+        feature_use(&u, &req, TG_FEATURE_COUNT);
+        req.service_tier = tg_str_c(tiers[i].tier);
+        assert_int_equal(encode(&tg_adapter_bedrock), 0);
+        snprintf(want, sizeof want, "\"serviceTier\":{\"type\":\"%s\"}",
+                 tiers[i].want ? tiers[i].want : "");
+        assert_int_equal(tg_str_find(out.body, tg_str_c(want)) >= 0, tiers[i].want != NULL);
+        assert_int_equal(out.dropped, i == 4 ? TG_FEATURE_BIT(SERVICE_TIER) : 0);
+    }
+    static const char *const bad[] = {"{\"a\":1}", "{\"a\":\"\\u00e9\"}", "{\"\":\"b\"}",
+                                      "{\"a\":{\"b\":\"c\"}}"};
+    for (size_t i = 0; i < TG_ARRAY_LEN(bad); i++) {
+        feature_use(&u, &req, TG_FEATURE_COUNT);
+        req.metadata = tg_str_c(bad[i]);
+        assert_int_equal(encode(&tg_adapter_bedrock), 0);
+        assert_lacks(out.body, "requestMetadata");
+        assert_int_equal(out.dropped, TG_FEATURE_BIT(METADATA));
+    }
+    req.metadata = TG_STR("{\"team\":\"a-1 / b\"}");
+    assert_int_equal(encode(&tg_adapter_bedrock), 0);
+    assert_contains(out.body, "\"requestMetadata\":{\"team\":\"a-1 / b\"}");
+    req.wire = TG_WIRE_NONE; /* the gateway's own shapes */
+    assert_int_equal(encode(&tg_adapter_bedrock), 0);
+    assert_lacks(out.body, "requestMetadata");
+}
+
 static struct tg_str header(const char *name)
 {
     struct tg_http_head head = {.headers = out.headers, .n_headers = out.n_headers};
@@ -193,6 +272,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(bedrock, setup, teardown),
         cmocka_unit_test_setup_teardown(cohere, setup, teardown),
         cmocka_unit_test_setup_teardown(huggingface, setup, teardown),
+        cmocka_unit_test_setup_teardown(cohere_forces_one_tool, setup, teardown),
+        cmocka_unit_test_setup_teardown(cohere_knows_what_embeddings_are_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(bedrock_takes_tiers_and_metadata, setup, teardown),
         cmocka_unit_test_setup_teardown(bedrock_heads, setup, teardown),
         cmocka_unit_test_setup_teardown(bedrock_conversations, setup, teardown),
     };
