@@ -70,7 +70,9 @@ struct tg_adapter_request {
 
 struct tg_adapter_response {
     bool stream; /* the request asked for a stream */
-    bool tap;    /* pass-through: only USAGE, FINISH, first DELTA matter; raw units go to on_raw */
+    /* Pass-through: only USAGE, FINISH, the first DELTA and what pins a conversation matter (every
+     * SIGNATURE delta; PART_START of a REASONING part with its id); raw units go to on_raw. */
+    bool tap;
     bool hide_usage;            /* pass-through: mark usage-only units for hiding */
     enum tg_wire_format format; /* which of the adapter's formats the answer has */
     enum tg_chat_task task;

@@ -117,9 +117,12 @@ static void on_choice(struct tg_openai_ctx *c, const struct tg_json *v, size_t p
         tg_openai_say(c, &s, whole);
         if (tg_unlikely(m.filter))
             on_filter(c, m.filter, whole);
-    } else if (!c->d->content_seen) {
+    } else {
         choice_said(c->d, &m, &s);
-        note_content(c, &s);
+        if (!c->d->content_seen)
+            note_content(c, &s);
+        if (tg_unlikely(s.details || s.tool_calls || s.extra_content))
+            tg_openai_tap_signatures(c, &s);
     }
     if (!c->err && (tg_json_is_str(m.finish) || whole))
         tg_openai_finish_choice(c, tg_json_str(m.finish));

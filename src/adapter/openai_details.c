@@ -163,6 +163,26 @@ struct tg_str tg_openai_call_signature(const struct tg_openai_said *s, const str
     return own;
 }
 
+static void tap_google(struct tg_openai_ctx *c, const struct tg_json *extra_content)
+{
+    struct tg_str s = google_signature(extra_content);
+    if (s.n)
+        signature(c, 0, TG_OPAQUE_THOUGHT, s);
+}
+
+void tg_openai_tap_signatures(struct tg_openai_ctx *c, const struct tg_openai_said *s)
+{
+    struct tg_json_iter it = tg_json_iter(s->details);
+    while (tg_json_next(&it)) {
+        if (signature_of(it.value).n)
+            signature(c, 0, opaque_of(it.value), signature_of(it.value));
+    }
+    tap_google(c, s->extra_content);
+    it = tg_json_iter(s->tool_calls);
+    while (tg_json_next(&it))
+        tap_google(c, tg_json_get(it.value, TG_STR("extra_content")));
+}
+
 static void citation(struct tg_openai_ctx *c, const struct tg_json *v)
 {
     const struct tg_json *url = tg_json_get(v, TG_STR("url_citation"));

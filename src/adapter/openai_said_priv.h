@@ -49,6 +49,8 @@ void tg_openai_say_citations(struct tg_openai_ctx *c, const struct tg_openai_sai
 /* A list of {"url","title"}, of the text as a whole. */
 void tg_openai_say_sources(struct tg_openai_ctx *c, const struct tg_json *sources);
 void tg_openai_say_images(struct tg_openai_ctx *c, const struct tg_json *images);
+/* Pass-through: nothing but the signatures. */
+void tg_openai_tap_signatures(struct tg_openai_ctx *c, const struct tg_openai_said *s);
 /* The signature of a call that is about to begin, "" if none. */
 struct tg_str tg_openai_call_signature(const struct tg_openai_said *s, const struct tg_json *call);
 

@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "base/secret.h"
 
 #define MAX_KNOWN      64         /* other kept answers that an input refers to */
 #define READ_ROOM      (2u << 20) /* beyond what a text's reading takes */
@@ -223,25 +222,6 @@ int tg_conversation_load(struct tg_exchange *x, struct tg_fail *f)
 
 /* ---- routing ---- */
 
-static bool same_secret(const struct tg_secret *a, const struct tg_secret *b)
-{
-    if (!a || !b)
-        return a == b;
-    return tg_str_eq(tg_secret_reveal(a), tg_secret_reveal(b));
-}
-
-/* Two models of one account at one provider: what one has made, the other may read. */
-static bool same_account(const struct tg_target *a, const struct tg_target *b)
-{
-    const struct tg_provider_config *p = &a->provider, *q = &b->provider;
-    return a->kind == b->kind && tg_str_eq(a->url.text, b->url.text) &&
-           same_secret(a->api_key, b->api_key) && !a->n_headers && !b->n_headers &&
-           p->credential.source == q->credential.source &&
-           tg_str_eq(p->credential.file, q->credential.file) &&
-           tg_str_eq(p->credential.command, q->credential.command) &&
-           tg_str_eq(p->region, q->region) && tg_str_eq(p->project, q->project);
-}
-
 /* Whether a target can go on with what the target of that name has kept. */
 static bool goes_on(const struct tg_snapshot *s, const struct tg_target *t, struct tg_str pin)
 {
@@ -249,7 +229,7 @@ static bool goes_on(const struct tg_snapshot *s, const struct tg_target *t, stru
         return true;
     for (size_t i = 0; i < s->n_targets; i++) {
         if (tg_str_eq(s->targets[i].name, pin))
-            return same_account(&s->targets[i], t);
+            return tg_origin_same_account(&s->targets[i], t);
     }
     return false;
 }

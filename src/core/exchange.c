@@ -184,7 +184,7 @@ static enum step_result step_load(struct tg_exchange *x)
     int rc = tg_conversation_load(x, f);
     if (rc == 0 && !tg_timer_active(&x->timer))
         tg_timer_start(x->rt->loop, &x->timer, TG_CONVERSATION_LOAD_MS);
-    if (rc == 0)
+    if (rc == 0 || (rc > 0 && !tg_opaque_find(x)))
         return WAIT;
     tg_timer_stop(x->rt->loop, &x->timer);
     return rc < 0 ? fail_from(x, f, rc) : to(x, TG_EXCHANGE_ROUTE);
@@ -551,6 +551,7 @@ static enum step_result step_done(struct tg_exchange *x)
 {
     x->reply.ops->detach(x->reply.ctx);
     tg_conversation_fini(x);
+    tg_origin_fini(x);
     tg_output_fini(x);
     tg_task_cancel(&x->task);
     tg_list_del(&x->link);

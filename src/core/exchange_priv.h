@@ -50,9 +50,10 @@ struct tg_fit {
 struct tg_ask {
     uint64_t features; /* of the canonical request: bits of TG_FEATURE_* */
     uint32_t origin;   /* who made the opaque state in it (affinity.h); 0: nobody known */
-    bool strict;       /* refuse what would be lost */
-    bool stripped;     /* a provider refused that state: it goes without */
-    bool renewed;      /* a provider refused the credential, which was renewed then */
+    struct tg_origin_wait *lookup; /* origin.c; NULL: the database was not asked */
+    bool strict;                   /* refuse what would be lost */
+    bool stripped;                 /* a provider refused that state: it goes without */
+    bool renewed;                  /* a provider refused the credential, which was renewed then */
 };
 
 struct tg_exchange {
@@ -123,12 +124,28 @@ struct tg_str tg_fit_text(struct tg_exchange *x);
 
 /* opaque.c */
 void tg_opaque_note(struct tg_exchange *x, const struct tg_event *ev); /* from the answer */
+/* Before routing: finds out who made the state in the request. False: wait, and call again. */
+bool tg_opaque_find(struct tg_exchange *x);
 void tg_opaque_pin(struct tg_exchange *x); /* routed: the state's own target comes first */
 /* The target must get the conversation without its opaque state. */
 bool tg_opaque_is_foreign(const struct tg_exchange *x, const struct tg_target *t);
 int tg_opaque_strip(struct tg_exchange *x, struct tg_fail *f) TG_WARN_UNUSED; /* x->fit.chat */
 /* The attempt failed because of it: worth another one without. */
 bool tg_opaque_was_refused(struct tg_exchange *x, const struct tg_fail *f);
+
+/* origin.c: who made which piece of opaque state, in memory and in the store. */
+/* The attempt's target made it. */
+void tg_origin_note(struct tg_exchange *x, struct tg_str opaque);
+uint32_t tg_origin_known(const struct tg_exchange *x, struct tg_str opaque); /* 0: not here */
+/* Asks the store; false: it can't be asked. */
+bool tg_origin_ask(struct tg_exchange *x, struct tg_str opaque);
+/* True once it has answered, or has had its time; then x->ask.origin is what it said. */
+bool tg_origin_answered(struct tg_exchange *x);
+void tg_origin_fini(struct tg_exchange *x);
+/* Two models of one account at one provider: what one has made, the other may read. */
+bool tg_origin_same_account(const struct tg_target *a, const struct tg_target *b);
+/* What the target of that origin has made, t can go on with. */
+bool tg_origin_goes_on(const struct tg_snapshot *s, const struct tg_target *t, uint32_t origin);
 
 /* output.c */
 /* Before an attempt: whether it is translated, a fresh rendering. TG_E_NOMEM. */
