@@ -126,7 +126,7 @@ void tg_anthropic_write_citation(const struct tg_citation *c, struct tg_buf *out
         tg_buf_lit(out, "{\"type\":\"web_search_result_location\",\"cited_text\":");
         tg_buf_json_str(out, c->text);
         tg_buf_lit(out, ",\"encrypted_index\":\"\",\"title\":");
-        string_or_null(c->title, out);
+        tg_buf_json_str(out, c->title); /* null is allowed, but not every client takes it */
         tg_buf_lit(out, ",\"url\":");
         tg_buf_json_str(out, c->url);
         tg_buf_char(out, '}');
