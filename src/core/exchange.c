@@ -114,6 +114,9 @@ static bool is_accepted(const struct tg_dialect *d, const struct tg_http_head *h
     media = tg_str_trim(media);
     if (d->multipart && tg_str_ieq(media, TG_STR("multipart/form-data")))
         return true;
+    if (d->curl && tg_str_ieq(media, TG_STR("application/x-www-form-urlencoded")) &&
+        !tg_http_head_get(head, TG_STR("origin")).n)
+        return true;
     return tg_str_ieq(media, TG_STR("application/json")) || tg_str_ends(media, TG_STR("+json"));
 }
 

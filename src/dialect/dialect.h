@@ -114,6 +114,8 @@ struct tg_dialect {
     enum tg_chat_task task;
     enum tg_wire_format format; /* NONE: never passes through */
     bool multipart;             /* takes multipart/form-data as well as JSON */
+    bool curl;                  /* takes JSON as what curl -d calls it (a form), as the format's own
+                                 * server does; but not from a web page, which has an Origin */
 
     /* True when this dialect takes the request (two dialects may share a path and tell each other
      * apart by the body); NULL: always. */

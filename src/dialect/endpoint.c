@@ -5,6 +5,19 @@
 
 static const struct tg_str placeholder = TG_STR_INIT("{model}");
 
+/* How long the pattern's end is at the path's; 0: it is not there. A colon may be escaped. */
+static size_t end_length(struct tg_str path, struct tg_str end)
+{
+    struct tg_str word = tg_str_from(end, 1);
+    if (tg_str_ends(path, end))
+        return end.n;
+    if (!end.n || end.p[0] != ':' || !tg_str_ends(path, word))
+        return 0;
+    struct tg_str rest = tg_str_first(path, path.n - word.n);
+    bool escaped = tg_str_ends(rest, TG_STR("%3A")) || tg_str_ends(rest, TG_STR("%3a"));
+    return escaped ? word.n + 3 : 0;
+}
+
 bool tg_endpoint_match(const struct tg_endpoint *ep, struct tg_str path, struct tg_str *out_model)
 {
     struct tg_str pattern = tg_str_c(ep->path);
@@ -15,9 +28,10 @@ bool tg_endpoint_match(const struct tg_endpoint *ep, struct tg_str path, struct 
     }
     struct tg_str before = tg_str_first(pattern, (size_t)at);
     struct tg_str behind = tg_str_from(pattern, (size_t)at + placeholder.n);
-    if (path.n <= before.n + behind.n || !tg_str_starts(path, before) || !tg_str_ends(path, behind))
+    size_t end = end_length(path, behind);
+    if ((!end && behind.n) || path.n <= before.n + end || !tg_str_starts(path, before))
         return false;
-    *out_model = tg_str_make(path.p + before.n, path.n - before.n - behind.n);
+    *out_model = tg_str_make(path.p + before.n, path.n - before.n - end);
     return true;
 }
 

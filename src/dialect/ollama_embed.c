@@ -105,6 +105,7 @@ const struct tg_dialect tg_dialect_ollama_embed = {
     .n_endpoints = TG_ARRAY_LEN(endpoints),
     .task = TG_TASK_EMBED,
     .format = TG_WIRE_OLLAMA_EMBED,
+    .curl = true,
     .open = open_embed,
     .parse = parse_embed,
     .splice = tg_openai_splice,

@@ -172,6 +172,7 @@ const struct tg_dialect tg_dialect_simple_chat = {
     .n_endpoints = TG_ARRAY_LEN(endpoints),
     .format = TG_WIRE_NONE,
     .accepts = accepts,
+    .curl = true, /* as Ollama's, whose path it shares */
     .open = open_simple,
     .parse = parse_simple,
     .state_bytes = sizeof(struct tg_collect),

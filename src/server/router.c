@@ -200,6 +200,8 @@ static void answer_page(struct tg_page *p, const struct tg_page_route *r,
         return;
     }
     bool fanout = tg_str_eq(p->path, TG_STR(TG_FANOUT_PATH));
+    if (r && r->prefix && m == TG_HTTP_POST && !takes(r, m) && tg_str_chr(p->path, ':') >= 0)
+        r = NULL; /* models/x:verb, a verb that nobody knows */
     if (r && takes(r, m)) {
         r->make(p);
     } else if (r || d || fanout || is_never_taken(m)) {

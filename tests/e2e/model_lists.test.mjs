@@ -100,6 +100,13 @@ describe('lists of models', () => {
     const anthropic = await get('/v1/models/nope', { 'anthropic-version': '2023-06-01' });
     assert.equal(anthropic.json.type, 'error');
     assert.equal((await get('/v1beta/models/%zz')).status, 400);
+    const verb = await request(gateway.port, { method: 'POST', path: '/v1beta/models/gpt:predict', json: {} });
+    assert.equal(verb.status, 404);
+    assert.equal(verb.json.error.status, 'NOT_FOUND');
+    for (const colon of [':', '%3A', '%3a']) {
+      const said = await request(gateway.port, { method: 'POST', path: `/v1beta/models/gpt${colon}generateContent`, json: { contents: [{ parts: [{ text: 'Hi' }] }] } });
+      assert.equal(said.status, 200, said.text);
+    }
   });
 
   it('are preceded by a look whether there is a server', async () => {

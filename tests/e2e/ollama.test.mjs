@@ -51,6 +51,18 @@ describe('Ollama', () => {
     assert.deepEqual(lines.map((l) => [l.response, l.done, l.done_reason]), [['', true, 'load']]);
   });
 
+  it('takes what curl -d sends, but not from a web page', async () => {
+    const body = JSON.stringify({ model: 'other', messages: [{ role: 'user', content: 'q' }], stream: false });
+    const type = { 'content-type': 'application/x-www-form-urlencoded' };
+    const send = (path, text, headers) => request(gateway.port, { method: 'POST', path, body: text, headers });
+    assert.equal((await send('/api/chat', body, type)).status, 200);
+    assert.equal((await send('/api/generate', JSON.stringify({ model: 'other', prompt: 'q', stream: false }), type)).status, 200);
+    assert.equal((await send('/api/chat', '{"model":"other","message":"q"}', type)).status, 200);
+    assert.equal((await send('/api/chat', body, { ...type, origin: 'https://example.com' })).status, 415);
+    assert.equal((await send('/api/chat', body, { 'content-type': 'text/plain' })).status, 415);
+    assert.equal((await send('/v1/chat/completions', body, type)).status, 415);
+  });
+
   it('pictures come as base64 or as a data URL', async () => {
     const png = 'iVBORw0KGgoAAA==';
     for (const image of [png, `data:image/png;base64,${png}`]) {

@@ -68,6 +68,8 @@ static void the_model_is_in_the_path(void **state)
         {"/v1beta/models/models%2Fg:generateContent", "g", false, false},
         {"/v1beta/models/openai/gpt-4:generateContent", "openai/gpt-4", false, false},
         {"/v1beta/models/a%3Ab:generateContent", "a:b", false, false},
+        {"/v1beta/models/g%3agenerateContent", "g", false, false},
+        {"/v1beta/models/a%3Ab%3AstreamGenerateContent", "a:b", true, true},
         {"/v1beta/tunedModels/mine-1:generateContent", "tunedModels/mine-1", false, false},
         {"/v1beta/models/g:streamGenerateContent?alt=sse", "g", true, false},
         {"/v1beta/models/g:streamGenerateContent?key=k&alt=SSE", "g", true, false},
