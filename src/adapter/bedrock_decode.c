@@ -50,10 +50,12 @@ static void sign(struct tg_bedrock_dec *d, struct tg_sink *sink, enum tg_opaque_
         tg_parts_sign(&d->parts, sink, opaque, text);
 }
 
-/* A tool of the provider's own is no call for the client. */
+/* A tool of the provider's own is no call for the client, nor is what came of it (a block that
+ * begins with no call at all). */
 static void start_call(struct tg_bedrock_dec *d, const struct tg_json *v, struct tg_sink *sink)
 {
-    if (tg_json_str_is(tg_json_get(v, TG_STR("type")), TG_STR("server_tool_use"))) {
+    if (!tg_json_is_obj(v) ||
+        tg_json_str_is(tg_json_get(v, TG_STR("type")), TG_STR("server_tool_use"))) {
         close_part(d, sink);
         d->skip = true;
         return;
