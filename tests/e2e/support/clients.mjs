@@ -380,9 +380,15 @@ function langchain(modelOf, { force, json, embed, fault, lacks }) {
   };
 }
 
-/** LangChain throws the vendor's error, of its own copy of the vendor's package. */
-const inName = (fault) => (e) => ({ ...fault(e),
-  own: e.constructor.name === ({ 400: 'BadRequestError', 404: 'NotFoundError', 429: 'RateLimitError' }[e.status]) });
+/** LangChain throws the vendor's error, of its own copy of the vendor's package; a prompt that is too
+ * long is an error of LangChain's, around it. */
+function inName(fault) {
+  return (e) => {
+    const own = e.name === 'ContextOverflowError' ? e.cause : e;
+    const names = { 400: 'BadRequestError', 404: 'NotFoundError', 429: 'RateLimitError' };
+    return { ...fault(own), own: own.constructor.name === (names[own.status] ?? own.constructor.name) };
+  };
+}
 
 export function clientsOf(url) {
   const chatOpenai = (more) => (model, ask) => new ChatOpenAI({ model, apiKey: 'none', maxRetries: 0, configuration: { baseURL: `${url}/v1` }, ...heat(ask), ...more });
