@@ -126,8 +126,9 @@ static int finish(struct tg_cohere_dec *d, struct tg_sink *sink, struct tg_str w
 
 /* ---- streams ---- */
 
-static int on_json(struct tg_cohere_dec *d, struct tg_json_doc *doc, struct tg_sink *sink)
+static int on_json(struct tg_decoder *base, struct tg_json_doc *doc, struct tg_sink *sink)
 {
+    struct tg_cohere_dec *d = tg_container_of(base, struct tg_cohere_dec, base);
     const struct tg_json *root = tg_json_root(doc);
     const struct tg_json *delta = tg_json_get(root, TG_STR("delta"));
     const struct tg_json *m = tg_json_get(delta, TG_STR("message"));
@@ -159,31 +160,12 @@ static int on_json(struct tg_cohere_dec *d, struct tg_json_doc *doc, struct tg_s
     return 0;
 }
 
-static int on_stream(struct tg_cohere_dec *d, struct tg_str in, struct tg_sink *sink)
-{
-    struct tg_sse_event ev;
-    struct tg_json_doc *doc;
-    int rc;
-    while (!d->base.over && (rc = tg_sse_next(&d->sse, &in, &ev)) != 0) {
-        if (rc < 0)
-            return tg_decoder_broken(&d->base, sink, rc,
-                                     "an event of the provider's stream is too large");
-        if (!ev.has_data || !ev.data.n)
-            continue;
-        rc = tg_decoder_parse(&d->base, sink, ev.data, &doc);
-        rc = rc ? rc : on_json(d, doc, sink);
-        if (rc)
-            return rc;
-    }
-    return 0;
-}
-
 int tg_cohere_on_bytes(void *state, struct tg_str in, struct tg_sink *sink)
 {
     struct tg_cohere_dec *d = state;
     int rc = tg_decoder_take(&d->base, sink, in);
     if (rc > 0)
-        rc = on_stream(d, in, sink);
+        rc = tg_decoder_events(&d->base, &d->sse, sink, in, on_json);
     if (d->base.over)
         tg_cohere_fini(d);
     else

@@ -72,6 +72,27 @@ int tg_decoder_parse_body(struct tg_decoder *d, struct tg_sink *sink, struct tg_
     return tg_decoder_parse(d, sink, tg_str_trim(tg_buf_str(&d->body)), out);
 }
 
+int tg_decoder_events(struct tg_decoder *d, struct tg_sse_dec *sse, struct tg_sink *sink,
+                      struct tg_str in,
+                      int (*on_json)(struct tg_decoder *d, struct tg_json_doc *doc,
+                                     struct tg_sink *sink))
+{
+    struct tg_sse_event ev;
+    struct tg_json_doc *doc;
+    int rc;
+    while (!d->over && (rc = tg_sse_next(sse, &in, &ev)) != 0) {
+        if (rc < 0)
+            return tg_decoder_broken(d, sink, rc, "an event of the provider's stream is too large");
+        if (!ev.has_data || !ev.data.n)
+            continue;
+        rc = tg_decoder_parse(d, sink, ev.data, &doc);
+        rc = rc ? rc : on_json(d, doc, sink);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
 void tg_decoder_start(struct tg_decoder *d, struct tg_sink *sink, struct tg_str id,
                       struct tg_str model)
 {

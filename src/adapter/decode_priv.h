@@ -8,6 +8,7 @@
 
 #include "adapter/adapter.h"
 #include "json/json.h"
+#include "wire/sse.h"
 
 /* ---- the answer as a whole ---- */
 
@@ -37,6 +38,13 @@ int tg_decoder_parse(struct tg_decoder *d, struct tg_sink *sink, struct tg_str t
 /* The same of `body`. */
 int tg_decoder_parse_body(struct tg_decoder *d, struct tg_sink *sink,
                           struct tg_json_doc **out) TG_WARN_UNUSED;
+
+/* A stream of server-sent events, each with one document: on_json for every one of them, until one
+ * fails or the decoder is over. Negative: ERROR was emitted. */
+int tg_decoder_events(struct tg_decoder *d, struct tg_sse_dec *sse, struct tg_sink *sink,
+                      struct tg_str in,
+                      int (*on_json)(struct tg_decoder *d, struct tg_json_doc *doc,
+                                     struct tg_sink *sink)) TG_WARN_UNUSED;
 
 /* START, unless it was emitted. */
 void tg_decoder_start(struct tg_decoder *d, struct tg_sink *sink, struct tg_str id,

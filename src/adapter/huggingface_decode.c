@@ -155,8 +155,9 @@ static TG_COLD int on_error(struct tg_huggingface_dec *d, const struct tg_json *
 
 /* ---- streams ---- */
 
-static int on_json(struct tg_huggingface_dec *d, struct tg_json_doc *doc, struct tg_sink *sink)
+static int on_json(struct tg_decoder *base, struct tg_json_doc *doc, struct tg_sink *sink)
 {
+    struct tg_huggingface_dec *d = tg_container_of(base, struct tg_huggingface_dec, base);
     const struct tg_json *root = tg_json_root(doc);
     const struct tg_json *token = tg_json_get(root, TG_STR("token"));
     if (!tg_json_is_obj(token))
@@ -170,31 +171,12 @@ static int on_json(struct tg_huggingface_dec *d, struct tg_json_doc *doc, struct
     return finish(d, sink, tg_json_get(root, TG_STR("details")));
 }
 
-static int on_stream(struct tg_huggingface_dec *d, struct tg_str in, struct tg_sink *sink)
-{
-    struct tg_sse_event ev;
-    struct tg_json_doc *doc;
-    int rc;
-    while (!d->base.over && (rc = tg_sse_next(&d->sse, &in, &ev)) != 0) {
-        if (rc < 0)
-            return tg_decoder_broken(&d->base, sink, rc,
-                                     "an event of the provider's stream is too large");
-        if (!ev.has_data || !ev.data.n)
-            continue;
-        rc = tg_decoder_parse(&d->base, sink, ev.data, &doc);
-        rc = rc ? rc : on_json(d, doc, sink);
-        if (rc)
-            return rc;
-    }
-    return 0;
-}
-
 int tg_huggingface_on_bytes(void *state, struct tg_str in, struct tg_sink *sink)
 {
     struct tg_huggingface_dec *d = state;
     int rc = tg_decoder_take(&d->base, sink, in);
     if (rc > 0)
-        rc = on_stream(d, in, sink);
+        rc = tg_decoder_events(&d->base, &d->sse, sink, in, on_json);
     if (d->base.over)
         tg_huggingface_fini(d);
     else
