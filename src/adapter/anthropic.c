@@ -1,32 +1,24 @@
 /* The adapter's table: paths and headers. Source: docs.anthropic.com/en/api/overview. */
 #include "adapter/anthropic_priv.h"
+#include "adapter/encode_priv.h"
 #include "base/err.h"
 
 static const struct tg_anthropic_opts opts = {.model = true, .stream = true};
 
-static void header(struct tg_adapter_request *out, struct tg_str name, struct tg_str value)
-{
-    out->headers[out->n_headers++] = (struct tg_http_header){name, value};
-}
-
 static int make_request(struct tg_arena *a, bool count, bool stream,
                         const struct tg_adapter_target *target, struct tg_adapter_request *out)
 {
-    struct tg_str base = target->base_path;
-    while (base.n && base.p[base.n - 1] == '/')
-        base.n--;
-    *out = (struct tg_adapter_request){.method = TG_HTTP_POST};
-    out->path =
+    struct tg_str base = tg_adapter_base(target);
+    struct tg_str path =
         tg_arena_printf(a, "%.*s/v1/messages%s", TG_STR_ARG(base), count ? "/count_tokens" : "");
-    if (!out->path.p)
-        return TG_E_NOMEM;
-    header(out, TG_STR("content-type"), TG_STR("application/json"));
-    header(out, TG_STR("accept"),
-           stream ? TG_STR("text/event-stream") : TG_STR("application/json"));
-    header(out, TG_STR("anthropic-version"),
-           target->api_version.n ? target->api_version : TG_STR("2023-06-01"));
+    int rc = tg_adapter_post(path, out);
+    if (rc)
+        return rc;
+    tg_adapter_add_accept(out, stream);
+    tg_adapter_add_header(out, TG_STR("anthropic-version"),
+                          target->api_version.n ? target->api_version : TG_STR("2023-06-01"));
     if (target->credential.n)
-        header(out, TG_STR("x-api-key"), target->credential);
+        tg_adapter_add_header(out, TG_STR("x-api-key"), target->credential);
     return 0;
 }
 

@@ -9,22 +9,11 @@ static void open_event(const char *type, struct tg_buf *out)
     tg_buf_printf(out, "event: %s\ndata: {\"type\":\"%s\"", type, type);
 }
 
-/* JSON text on one line: line breaks in it are but blanks. */
-static void add_json(struct tg_str json, struct tg_buf *out)
-{
-    size_t at = out->n;
-    tg_buf_str_add(out, json);
-    for (; tg_buf_ok(out) && at < out->n; at++) {
-        if (out->p[at] == '\n' || out->p[at] == '\r')
-            out->p[at] = ' ';
-    }
-}
-
 static void add_member(struct tg_json_doc *doc, const char *name, const struct tg_json *v,
                        struct tg_buf *out)
 {
     tg_buf_printf(out, "\"%s\":", name);
-    add_json(v ? tg_json_raw(doc, v) : TG_STR("null"), out);
+    tg_buf_json_line(out, v ? tg_json_raw(doc, v) : TG_STR("null"));
 }
 
 static int start(struct tg_json_doc *doc, struct tg_buf *out)
@@ -45,7 +34,7 @@ static int start(struct tg_json_doc *doc, struct tg_buf *out)
     int rc = tg_json_splice(tg_json_text(doc), edits, (size_t)n, &message);
     open_event("message_start", out);
     tg_buf_lit(out, ",\"message\":");
-    add_json(tg_buf_str(&message), out);
+    tg_buf_json_line(out, tg_buf_str(&message));
     tg_buf_lit(out, "}\n\n");
     tg_buf_fini(&message);
     return rc;
@@ -56,7 +45,7 @@ static void block(struct tg_json_doc *doc, const struct tg_json *v, size_t index
 {
     open_event("content_block_start", out);
     tg_buf_printf(out, ",\"index\":%zu,\"content_block\":", index);
-    add_json(tg_json_raw(doc, v), out);
+    tg_buf_json_line(out, tg_json_raw(doc, v));
     tg_buf_lit(out, "}\n\n");
     open_event("content_block_stop", out);
     tg_buf_printf(out, ",\"index\":%zu}\n\n", index);

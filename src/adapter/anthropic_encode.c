@@ -1,7 +1,5 @@
 /* Canonical request → the body of a message or of a count. Only what the client gave is written;
  * the one exception is max_tokens, without which there is no answer. */
-#include <stdio.h>
-
 #include "adapter/encode_priv.h"
 #include "adapter/anthropic_priv.h"
 #include "base/err.h"
@@ -58,13 +56,8 @@ static int write_tool(struct tg_jw *w, const struct tg_chat_req *req, size_t i,
         tg_jw_raw(w, t->raw);
         return 0;
     }
-    if (!t->is_function) {
-        char param[32], quoted[80];
-        snprintf(param, sizeof(param), "tools[%zu]", i);
-        return tg_fail_param(fail, TG_E_UNSUPPORTED_PARAMETER, param,
-                             "the tool '%s' is not supported by this model's API",
-                             tg_fail_quote(t->type, quoted, sizeof(quoted)));
-    }
+    if (!t->is_function)
+        return tg_adapter_cannot_tool(fail, i, t);
     tg_jw_obj(w);
     tg_jw_kstr(w, TG_STR("name"), t->name);
     if (t->description.n)
@@ -236,16 +229,6 @@ static void write_metadata(struct tg_jw *w, const struct tg_chat_req *req,
     tg_jw_end_obj(w);
 }
 
-static void write_members(struct tg_jw *w, struct tg_str members)
-{
-    if (!members.n)
-        return;
-    if (w->comma)
-        tg_buf_char(w->b, ',');
-    tg_buf_str_add(w->b, members);
-    w->comma = true;
-}
-
 static void write_head(struct tg_jw *w, const struct tg_chat_req *req,
                        const struct tg_adapter_target *target, const struct tg_anthropic_opts *opts)
 {
@@ -282,8 +265,8 @@ static int write_body(struct tg_jw *w, const struct tg_chat_req *req,
         write_metadata(w, req, p);
     }
     if (p->own) {
-        write_members(w, req->own.members);
-        write_members(w, req->extra.members);
+        tg_jw_members(w, req->own.members);
+        tg_jw_members(w, req->extra.members);
     }
     tg_jw_end_obj(w);
     return 0;

@@ -1,5 +1,6 @@
 /* The two adapters' tables, paths and errors. */
 #include "adapter/bedrock_priv.h"
+#include "adapter/encode_priv.h"
 #include "adapter/openai_priv.h"
 #include "base/err.h"
 
@@ -20,28 +21,18 @@ int tg_bedrock_request(struct tg_arena *a, const struct tg_adapter_target *targe
                        struct tg_adapter_request *out)
 {
     struct tg_buf b;
-    *out = (struct tg_adapter_request){.method = TG_HTTP_POST};
     tg_buf_init(&b, 1u << 16);
     (void)tg_buf_str_add(&b, target->base_path); /* the buffer is tested at the end */
     (void)tg_buf_lit(&b, "/model/");
     put_segment(&b, target->model);
     (void)tg_buf_char(&b, '/');
     (void)tg_buf_str_add(&b, tg_str_c(verb));
-    out->path = tg_buf_ok(&b) ? tg_arena_dup(a, tg_buf_str(&b)) : (struct tg_str){NULL, 0};
+    struct tg_str path = tg_buf_ok(&b) ? tg_arena_dup(a, tg_buf_str(&b)) : (struct tg_str){NULL, 0};
     tg_buf_fini(&b);
-    if (!out->path.p)
-        return TG_E_NOMEM;
-    out->headers[out->n_headers++] =
-        (struct tg_http_header){TG_STR("content-type"), TG_STR("application/json")};
-    if (!target->credential.n) {
+    int rc = tg_adapter_post(path, out);
+    if (rc == 0 && !target->credential.n)
         out->aws_service = "bedrock";
-        return 0;
-    }
-    struct tg_str bearer = tg_arena_printf(a, "Bearer %.*s", TG_STR_ARG(target->credential));
-    if (!bearer.p)
-        return TG_E_NOMEM;
-    out->headers[out->n_headers++] = (struct tg_http_header){TG_STR("authorization"), bearer};
-    return 0;
+    return rc ? rc : tg_adapter_add_bearer(a, target->credential, out);
 }
 
 /* ---- errors ---- */

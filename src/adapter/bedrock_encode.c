@@ -81,11 +81,7 @@ static void write_inference(struct tg_jw *w, const struct tg_sampling *s)
     if (s->has & TG_HAS_TOP_P)
         tg_jw_kdouble(w, TG_STR("topP"), s->top_p);
     if (s->n_stops) {
-        tg_jw_key(w, TG_STR("stopSequences"));
-        tg_jw_arr(w);
-        for (size_t i = 0; i < s->n_stops; i++)
-            tg_jw_str(w, s->stops[i]);
-        tg_jw_end_arr(w);
+        tg_jw_kstrs(w, TG_STR("stopSequences"), s->stops, s->n_stops);
     }
     tg_jw_end_obj(w);
 }

@@ -1,21 +1,14 @@
 /* The adapter's table: paths, headers, errors ({"message": "text"}). */
 #include "adapter/cohere_priv.h"
+#include "adapter/encode_priv.h"
 #include "adapter/openai_priv.h"
 #include "base/err.h"
 
 static int make_request(struct tg_arena *a, const char *path,
                         const struct tg_adapter_target *target, struct tg_adapter_request *out)
 {
-    *out = (struct tg_adapter_request){.method = TG_HTTP_POST};
-    out->path = tg_arena_printf(a, "%.*s%s", TG_STR_ARG(target->base_path), path);
-    struct tg_str bearer = tg_arena_printf(a, "Bearer %.*s", TG_STR_ARG(target->credential));
-    if (!out->path.p || !bearer.p)
-        return TG_E_NOMEM;
-    out->headers[out->n_headers++] =
-        (struct tg_http_header){TG_STR("content-type"), TG_STR("application/json")};
-    if (target->credential.n)
-        out->headers[out->n_headers++] = (struct tg_http_header){TG_STR("authorization"), bearer};
-    return 0;
+    int rc = tg_adapter_post(tg_adapter_join(a, target->base_path, tg_str_c(path)), out);
+    return rc ? rc : tg_adapter_add_bearer(a, target->credential, out);
 }
 
 static int encode(struct tg_arena *a, const struct tg_chat_req *req,

@@ -221,11 +221,7 @@ static void write_sampling(struct tg_jw *w, const struct tg_sampling *s)
         tg_jw_ki64(w, TG_STR("max_tokens"), s->max_tokens);
     if (!s->n_stops)
         return;
-    tg_jw_key(w, TG_STR("stop_sequences"));
-    tg_jw_arr(w);
-    for (size_t i = 0; i < s->n_stops; i++)
-        tg_jw_str(w, s->stops[i]);
-    tg_jw_end_arr(w);
+    tg_jw_kstrs(w, TG_STR("stop_sequences"), s->stops, s->n_stops);
 }
 
 /* There is no choice of one tool: it is the only one that the model gets, and it must call one. */
@@ -336,21 +332,6 @@ static int write_chat(struct tg_jw *w, const struct tg_chat_req *req, struct tg_
 
 /* ---- embeddings and ranking ---- */
 
-static int write_inputs(struct tg_jw *w, struct tg_str key, const struct tg_inputs *in,
-                        struct tg_fail *f)
-{
-    tg_jw_key(w, key);
-    tg_jw_arr(w);
-    for (size_t i = 0; i < in->n; i++) {
-        if (!in->texts[i].n && in->raw && in->raw[i].n && in->raw[i].p[0] != '"')
-            return tg_fail_param(f, TG_E_UNSUPPORTED_PARAMETER, "input",
-                                 "an input that is not text is not supported by this model's API");
-        tg_jw_str(w, in->texts[i]);
-    }
-    tg_jw_end_arr(w);
-    return 0;
-}
-
 /* What an embedding is for, in Cohere's words: from Google's task types and from those of Voyage,
  * NVIDIA and Jina. "": it has none for that. */
 static struct tg_str input_type(struct tg_str purpose)
@@ -385,7 +366,7 @@ static int write_embed(struct tg_jw *w, const struct tg_inputs *in, uint64_t *io
                        struct tg_fail *fail)
 {
     struct tg_str type = input_type(in->purpose);
-    int rc = write_inputs(w, TG_STR("texts"), in, fail);
+    int rc = tg_adapter_write_texts(w, TG_STR("texts"), in, fail);
     if (in->purpose.n && !type.n)
         *io_dropped |= TG_FEATURE_BIT(INPUT_TYPE);
     tg_jw_kstr(w, TG_STR("input_type"), type.n ? type : TG_STR("search_document"));
@@ -398,7 +379,7 @@ static int write_embed(struct tg_jw *w, const struct tg_inputs *in, uint64_t *io
 static int write_rerank(struct tg_jw *w, const struct tg_chat_req *req, struct tg_fail *fail)
 {
     tg_jw_kstr(w, TG_STR("query"), req->prompt);
-    int rc = write_inputs(w, TG_STR("documents"), &req->inputs, fail);
+    int rc = tg_adapter_write_texts(w, TG_STR("documents"), &req->inputs, fail);
     if (req->inputs.top_n >= 0)
         tg_jw_ki64(w, TG_STR("top_n"), req->inputs.top_n);
     return rc;

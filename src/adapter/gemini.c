@@ -1,5 +1,6 @@
 /* The adapter's table: paths and headers. Source: ai.google.dev/api, "Authentication" and the
  * methods of v1beta.models. */
+#include "adapter/encode_priv.h"
 #include "adapter/gemini_priv.h"
 #include "base/err.h"
 
@@ -19,8 +20,7 @@ static int make_request(struct tg_arena *a, const char *verb, bool stream,
 {
     int rc = tg_gemini_make_request(a, tg_gemini_path(a, target, verb), stream, out);
     if (!rc && target->credential.n)
-        out->headers[out->n_headers++] =
-            (struct tg_http_header){TG_STR("x-goog-api-key"), target->credential};
+        tg_adapter_add_header(out, TG_STR("x-goog-api-key"), target->credential);
     return rc;
 }
 

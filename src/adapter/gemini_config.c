@@ -12,8 +12,7 @@
  *
  * (1) Pro has no such level: low. (2) 2.5 Pro can't but think: 128. (3) gemini-3-pro: high. Budgets
  * are kept within the model's range. */
-#include <stdio.h>
-
+#include "adapter/encode_priv.h"
 #include "adapter/gemini_priv.h"
 #include "base/err.h"
 
@@ -62,15 +61,6 @@ static int write_function(struct tg_gemini_enc *e, const struct tg_tool *t)
     return 0;
 }
 
-static TG_COLD int refuse_tool(struct tg_gemini_enc *e, size_t i)
-{
-    char param[32], quoted[80];
-    snprintf(param, sizeof param, "tools[%zu]", i);
-    return tg_fail_param(e->fail, TG_E_UNSUPPORTED_PARAMETER, param,
-                         "the tool '%s' is not supported by this model's API",
-                         tg_fail_quote(e->req->tools[i].type, quoted, sizeof quoted));
-}
-
 static void close_functions(struct tg_gemini_enc *e, bool *open)
 {
     if (!*open)
@@ -93,7 +83,7 @@ static int write_tools(struct tg_gemini_enc *e)
         const struct tg_tool *t = &e->req->tools[i];
         if (!t->is_function) {
             if (!e->own || !t->raw.n)
-                return refuse_tool(e, i);
+                return tg_adapter_cannot_tool(e->fail, i, &e->req->tools[i]);
             close_functions(e, &open);
             tg_jw_raw(w, t->raw);
             continue;
@@ -190,22 +180,7 @@ static void write_sampling(struct tg_gemini_enc *e)
         tg_jw_ki64(w, TG_STR("logprobs"), s->top_logprobs);
     if (!s->n_stops)
         return;
-    tg_jw_key(w, TG_STR("stopSequences"));
-    tg_jw_arr(w);
-    for (size_t i = 0; i < s->n_stops; i++)
-        tg_jw_str(w, s->stops[i]);
-    tg_jw_end_arr(w);
-}
-
-/* `"key":value` texts as they are, behind a comma of their own. */
-static void write_members(struct tg_jw *w, struct tg_str members)
-{
-    if (!members.n)
-        return;
-    if (w->comma)
-        tg_buf_char(w->b, ',');
-    tg_buf_str_add(w->b, members);
-    w->comma = true;
+    tg_jw_kstrs(w, TG_STR("stopSequences"), s->stops, s->n_stops);
 }
 
 static void write_format(struct tg_gemini_enc *e)
@@ -213,7 +188,7 @@ static void write_format(struct tg_gemini_enc *e)
     const struct tg_output_format *f = &e->req->format;
     struct tg_jw *w = &e->w;
     if (e->own && f->raw.n) {
-        write_members(w, f->raw);
+        tg_jw_members(w, f->raw);
         return;
     }
     if (f->kind != TG_FORMAT_JSON && f->kind != TG_FORMAT_SCHEMA)

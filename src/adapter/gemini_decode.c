@@ -110,12 +110,7 @@ static int raw_reframed(struct tg_gemini_dec *d, struct tg_sink *sink, struct tg
         tg_buf_str_add(&b, d->raw_begun ? TG_STR(",\r\n") : TG_STR("["));
     else
         tg_buf_lit(&b, "data: ");
-    size_t from = b.n;
-    tg_buf_str_add(&b, json);
-    for (size_t i = from; i < b.n; i++) { /* line breaks in JSON text are but blanks */
-        if (b.p[i] == '\n' || b.p[i] == '\r')
-            b.p[i] = ' ';
-    }
+    tg_buf_json_line(&b, json);
     if (!d->resp.json_array)
         tg_buf_lit(&b, "\r\n\r\n");
     bool ok = tg_buf_ok(&b);

@@ -35,11 +35,9 @@ struct tg_str tg_gemini_escape(struct tg_arena *a, struct tg_str s)
 struct tg_str tg_gemini_path(struct tg_arena *a, const struct tg_adapter_target *target,
                              const char *verb)
 {
-    struct tg_str base = target->base_path, model = target->model;
+    struct tg_str base = tg_adapter_base(target), model = target->model;
     struct tg_str kind = TG_STR("models/");
     struct tg_str version = target->api_version.n ? target->api_version : TG_STR("v1beta");
-    while (base.n && base.p[base.n - 1] == '/')
-        base.n--;
     if (tg_str_starts(model, TG_STR("tunedModels/"))) {
         kind = TG_STR("tunedModels/");
         model = tg_str_from(model, kind.n);
@@ -56,14 +54,10 @@ struct tg_str tg_gemini_path(struct tg_arena *a, const struct tg_adapter_target 
 int tg_gemini_make_request(struct tg_arena *a, struct tg_str path, bool stream,
                            struct tg_adapter_request *out)
 {
-    if (!path.p)
-        return TG_E_NOMEM;
-    *out = (struct tg_adapter_request){.method = TG_HTTP_POST, .path = path};
-    out->headers[out->n_headers++] =
-        (struct tg_http_header){TG_STR("content-type"), TG_STR("application/json")};
-    out->headers[out->n_headers++] = (struct tg_http_header){
-        TG_STR("accept"), stream ? TG_STR("text/event-stream") : TG_STR("application/json")};
-    return 0;
+    int rc = tg_adapter_post(path, out);
+    if (rc == 0)
+        tg_adapter_add_accept(out, stream);
+    return rc;
 }
 
 /* ---- embeddings ---- */

@@ -1,27 +1,15 @@
 /* The adapter's table: paths, headers, errors ({"error": "text"}). */
+#include "adapter/encode_priv.h"
 #include "adapter/ollama_priv.h"
 #include "adapter/openai_priv.h"
 #include "base/err.h"
 
+/* A server on one's own machine asks for no credential. */
 static int make_request(struct tg_arena *a, const char *path,
                         const struct tg_adapter_target *target, struct tg_adapter_request *out)
 {
-    struct tg_str base = target->base_path;
-    while (base.n && base.p[base.n - 1] == '/')
-        base.n--;
-    *out = (struct tg_adapter_request){.method = TG_HTTP_POST};
-    out->path = tg_arena_printf(a, "%.*s%s", TG_STR_ARG(base), path);
-    if (!out->path.p)
-        return TG_E_NOMEM;
-    out->headers[out->n_headers++] =
-        (struct tg_http_header){TG_STR("content-type"), TG_STR("application/json")};
-    if (!target->credential.n) /* a server on one's own machine asks for none */
-        return 0;
-    struct tg_str bearer = tg_arena_printf(a, "Bearer %.*s", TG_STR_ARG(target->credential));
-    if (!bearer.p)
-        return TG_E_NOMEM;
-    out->headers[out->n_headers++] = (struct tg_http_header){TG_STR("authorization"), bearer};
-    return 0;
+    int rc = tg_adapter_post(tg_adapter_join(a, tg_adapter_base(target), tg_str_c(path)), out);
+    return rc ? rc : tg_adapter_add_bearer(a, target->credential, out);
 }
 
 static int encode(struct tg_arena *a, const struct tg_chat_req *req,

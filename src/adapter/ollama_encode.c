@@ -77,16 +77,6 @@ static bool own(const struct tg_chat_req *req)
            req->wire == TG_WIRE_OLLAMA_EMBED;
 }
 
-static void write_members(struct tg_jw *w, struct tg_str members)
-{
-    if (!members.n)
-        return;
-    if (w->comma)
-        tg_buf_char(w->b, ',');
-    tg_buf_str_add(w->b, members);
-    w->comma = true;
-}
-
 /* ---- options ---- */
 
 static void write_options(struct tg_jw *w, const struct tg_sampling *s)
@@ -121,11 +111,7 @@ static void write_options(struct tg_jw *w, const struct tg_sampling *s)
     if (s->has & TG_HAS_MAX_TOKENS)
         tg_jw_ki64(w, TG_STR("num_predict"), s->max_tokens);
     if (s->n_stops) {
-        tg_jw_key(w, TG_STR("stop"));
-        tg_jw_arr(w);
-        for (size_t i = 0; i < s->n_stops; i++)
-            tg_jw_str(w, s->stops[i]);
-        tg_jw_end_arr(w);
+        tg_jw_kstrs(w, TG_STR("stop"), s->stops, s->n_stops);
     }
     tg_jw_end_obj(w);
 }
@@ -316,7 +302,7 @@ static int write_message(struct tg_arena *a, struct tg_jw *w, const struct tg_ch
     write_images(w, m);
     write_calls(a, w, m);
     if (own(req))
-        write_members(w, m->extra.members);
+        tg_jw_members(w, m->extra.members);
     tg_jw_end_obj(w);
     return 0;
 }
@@ -366,18 +352,10 @@ static int write_chat(struct tg_arena *a, struct tg_jw *w, const struct tg_chat_
 
 static int write_inputs(struct tg_jw *w, const struct tg_inputs *in, struct tg_fail *f)
 {
-    tg_jw_key(w, TG_STR("input"));
-    tg_jw_arr(w);
-    for (size_t i = 0; i < in->n; i++) {
-        if (!in->texts[i].n && in->raw && in->raw[i].n && in->raw[i].p[0] != '"')
-            return tg_fail_param(f, TG_E_UNSUPPORTED_PARAMETER, "input",
-                                 "an input that is not text is not supported by this model's API");
-        tg_jw_str(w, in->texts[i]);
-    }
-    tg_jw_end_arr(w);
+    int rc = tg_adapter_write_texts(w, TG_STR("input"), in, f);
     if (in->dimensions >= 0)
         tg_jw_ki64(w, TG_STR("dimensions"), in->dimensions);
-    return 0;
+    return rc;
 }
 
 static int write_body(struct tg_arena *a, struct tg_jw *w, const struct tg_chat_req *req,
@@ -401,7 +379,7 @@ static int write_body(struct tg_arena *a, struct tg_jw *w, const struct tg_chat_
         write_think(w, &req->reasoning);
     }
     if (own(req))
-        write_members(w, req->extra.members);
+        tg_jw_members(w, req->extra.members);
     tg_jw_end_obj(w);
     return rc;
 }

@@ -1,40 +1,16 @@
 /* The adapter's table: paths, headers, and error answers. */
+#include "adapter/encode_priv.h"
 #include "adapter/openai_priv.h"
 #include "base/err.h"
-
-static struct tg_str join(struct tg_arena *a, struct tg_str x, struct tg_str y)
-{
-    char *p = tg_arena_alloc(a, x.n + y.n);
-    if (!p)
-        return tg_str_make(NULL, 0);
-    if (x.n)
-        memcpy(p, x.p, x.n);
-    if (y.n)
-        memcpy(p + x.n, y.p, y.n);
-    return tg_str_make(p, x.n + y.n);
-}
 
 static int make_request(struct tg_arena *a, struct tg_str path, bool stream,
                         const struct tg_adapter_target *target, struct tg_adapter_request *out)
 {
-    struct tg_str base = target->base_path;
-    while (base.n && base.p[base.n - 1] == '/')
-        base.n--;
-    *out = (struct tg_adapter_request){.method = TG_HTTP_POST};
-    out->path = join(a, base, path);
-    if (!out->path.p)
-        return TG_E_NOMEM;
-    out->headers[out->n_headers++] =
-        (struct tg_http_header){TG_STR("content-type"), TG_STR("application/json")};
-    out->headers[out->n_headers++] = (struct tg_http_header){
-        TG_STR("accept"), stream ? TG_STR("text/event-stream") : TG_STR("application/json")};
-    if (!target->credential.n)
-        return 0;
-    struct tg_str bearer = join(a, TG_STR("Bearer "), target->credential);
-    if (!bearer.p)
-        return TG_E_NOMEM;
-    out->headers[out->n_headers++] = (struct tg_http_header){TG_STR("authorization"), bearer};
-    return 0;
+    int rc = tg_adapter_post(tg_adapter_join(a, tg_adapter_base(target), path), out);
+    if (rc)
+        return rc;
+    tg_adapter_add_accept(out, stream);
+    return tg_adapter_add_bearer(a, target->credential, out);
 }
 
 static struct tg_str path_of(bool completion)

@@ -223,10 +223,7 @@ static int chunk_and_done(struct tg_openai_dec *d, struct tg_json_doc *doc, stru
                           struct tg_buf *event)
 {
     int rc = tg_openai_body_to_chunk(doc, &d->scratch, json);
-    for (size_t i = 0; i < json->n; i++) { /* line breaks in JSON text are but blanks */
-        if (json->p[i] == '\n' || json->p[i] == '\r')
-            json->p[i] = ' ';
-    }
+    tg_buf_one_line(json, 0);
     if (!rc)
         rc = tg_sse_write(event, TG_STR(""), tg_buf_str(json));
     return rc ? rc : tg_sse_write(event, TG_STR(""), TG_STR("[DONE]"));

@@ -1,7 +1,5 @@
 /* Canonical request → the body of a chat completion or completion. Only what the client gave is
  * written: no default is filled in. */
-#include <stdio.h>
-
 #include "adapter/encode_priv.h"
 #include "adapter/openai_priv.h"
 #include "base/err.h"
@@ -56,11 +54,7 @@ static void write_stops(const struct tg_openai_enc *e)
     const struct tg_sampling *s = &e->req->sampling;
     if (!s->n_stops || !tg_openai_takes(e, TG_FEATURE_STOP))
         return;
-    tg_jw_key(e->w, TG_STR("stop"));
-    tg_jw_arr(e->w);
-    for (size_t i = 0; i < s->n_stops; i++)
-        tg_jw_str(e->w, s->stops[i]);
-    tg_jw_end_arr(e->w);
+    tg_jw_kstrs(e->w, TG_STR("stop"), s->stops, s->n_stops);
 }
 
 static void write_sampling(const struct tg_openai_enc *e)
@@ -117,13 +111,8 @@ static int write_tool(const struct tg_openai_enc *e, size_t i)
         tg_jw_raw(w, t->raw);
         return 0;
     }
-    if (!t->is_function) {
-        char param[32], quoted[80];
-        snprintf(param, sizeof(param), "tools[%zu]", i);
-        return tg_fail_param(e->fail, TG_E_UNSUPPORTED_PARAMETER, param,
-                             "the tool '%s' is not supported by this model's API",
-                             tg_fail_quote(t->type, quoted, sizeof(quoted)));
-    }
+    if (!t->is_function)
+        return tg_adapter_cannot_tool(e->fail, i, t);
     tg_jw_obj(w);
     tg_jw_kstr(w, TG_STR("type"), TG_STR("function"));
     tg_jw_key(w, TG_STR("function"));
@@ -289,8 +278,8 @@ static void write_rest(const struct tg_openai_enc *e)
     /* The gateway's own shapes have metadata for its log; only OpenAI's is the provider's. */
     if (req->metadata.n && tg_openai_takes(e, TG_FEATURE_METADATA))
         tg_jw_kraw(e->w, TG_STR("metadata"), req->metadata);
-    tg_openai_write_members(e->w, req->own.members);
-    tg_openai_write_members(e->w, req->extra.members);
+    tg_jw_members(e->w, req->own.members);
+    tg_jw_members(e->w, req->extra.members);
 }
 
 /* What this very provider refuses, though others of its API take it. */

@@ -94,10 +94,8 @@ static int write_body(struct tg_jw *w, const struct tg_chat_req *req,
         tg_jw_ki64(w, tg_quirks_member(target->quirks, TG_STR("top_n")), req->inputs.top_n);
     if (req->task == TG_TASK_EMBED)
         write_embed_options(w, req, target);
-    if (req->extra.members.n && req->wire == own_format(req->task)) {
-        tg_buf_char(w->b, ',');
-        tg_buf_str_add(w->b, req->extra.members);
-    }
+    if (req->wire == own_format(req->task))
+        tg_jw_members(w, req->extra.members);
     tg_jw_end_obj(w);
     return rc;
 }

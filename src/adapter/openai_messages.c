@@ -275,16 +275,6 @@ static void write_calls(const struct ctx *c, const struct tg_message *m)
     }
 }
 
-void tg_openai_write_members(struct tg_jw *w, struct tg_str members)
-{
-    if (!members.n)
-        return;
-    if (w->comma)
-        tg_buf_char(w->b, ',');
-    tg_buf_str_add(w->b, members);
-    w->comma = true;
-}
-
 /* Refusals that stand beside the content. */
 static void write_refusal(const struct ctx *c, const struct tg_message *m)
 {
@@ -435,7 +425,7 @@ static int write_result(const struct ctx *c, const struct tg_message *m, const s
     else
         rc = write_content(c, p->parts, p->n_parts, c->own);
     if (c->own)
-        tg_openai_write_members(c->w, m->extra.members);
+        tg_jw_members(c->w, m->extra.members);
     tg_jw_end_obj(c->w);
     return rc;
 }
@@ -483,7 +473,7 @@ static int write_message(const struct ctx *c, const struct tg_message *m)
         write_calls(c, m);
     }
     if (c->own)
-        tg_openai_write_members(c->w, m->extra.members);
+        tg_jw_members(c->w, m->extra.members);
     tg_jw_end_obj(c->w);
     return rc;
 }

@@ -34,7 +34,6 @@ enum tg_fidelity tg_openai_fate(const struct tg_openai_enc *e, enum tg_feature f
 /* Writes the array of messages. TG_E_UNSUPPORTED_PARAMETER with the message's path. */
 int tg_openai_encode_messages(const struct tg_openai_enc *e) TG_WARN_UNUSED;
 /* `"key":value` texts as they are, behind a comma of their own. */
-void tg_openai_write_members(struct tg_jw *w, struct tg_str members);
 /* How much to think, in the provider's form (openai_thinking.c). */
 void tg_openai_write_thinking(const struct tg_openai_enc *e);
 /* Reasoning of an earlier turn and opaque state beside a message's content. */

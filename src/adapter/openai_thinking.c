@@ -137,7 +137,7 @@ static bool write_own(const struct tg_openai_enc *e, const struct tg_message *m)
     bool any = false;
     for (size_t i = 0; i < m->n_parts; i++) {
         any |= m->parts[i].extra.members.n > 0;
-        tg_openai_write_members(e->w, m->parts[i].extra.members);
+        tg_jw_members(e->w, m->parts[i].extra.members);
     }
     return any;
 }

@@ -409,17 +409,6 @@ static void event(struct tg_buf *out, const char *type, size_t *seq)
                   (*seq)++);
 }
 
-/* Line breaks in JSON text are but blanks, and would end the event. */
-static void text(struct tg_buf *out, struct tg_str json)
-{
-    size_t at = out->n;
-    tg_buf_str_add(out, json);
-    for (size_t i = at; tg_buf_ok(out) && i < out->n; i++) {
-        if (out->p[i] == '\n' || out->p[i] == '\r')
-            out->p[i] = ' ';
-    }
-}
-
 int tg_responses_body_to_stream(struct tg_json_doc *doc, struct tg_buf *out)
 {
     static const char *const steps[] = {"response.output_item.added", "response.output_item.done"};
@@ -428,14 +417,14 @@ int tg_responses_body_to_stream(struct tg_json_doc *doc, struct tg_buf *out)
     size_t seq = 0;
     event(out, "response.created", &seq);
     tg_buf_lit(out, ",\"response\":");
-    text(out, tg_json_raw(doc, root));
+    tg_buf_json_line(out, tg_json_raw(doc, root));
     tg_buf_lit(out, "}\n\n");
     struct tg_json_iter it = tg_json_iter(tg_json_get(root, TG_STR("output")));
     while (tg_json_next(&it)) {
         for (size_t i = 0; i < TG_ARRAY_LEN(steps); i++) {
             event(out, steps[i], &seq);
             tg_buf_printf(out, ",\"output_index\":%zu,\"item\":", it.index);
-            text(out, tg_json_raw(doc, it.value));
+            tg_buf_json_line(out, tg_json_raw(doc, it.value));
             tg_buf_lit(out, "}\n\n");
         }
     }
@@ -445,7 +434,7 @@ int tg_responses_body_to_stream(struct tg_json_doc *doc, struct tg_buf *out)
                                                   : "response.completed",
           &seq);
     tg_buf_lit(out, ",\"response\":");
-    text(out, tg_json_raw(doc, root));
+    tg_buf_json_line(out, tg_json_raw(doc, root));
     tg_buf_lit(out, "}\n\n");
     return tg_buf_ok(out) ? 0 : TG_E_NOMEM;
 }

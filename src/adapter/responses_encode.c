@@ -2,8 +2,6 @@
  * came; of other formats only what the client gave is written, with three exceptions that keep the
  * meaning: functions are strict here unless told otherwise, answers are stored unless told
  * otherwise, and reasoning is only given back, sealed, when asked for. */
-#include <stdio.h>
-
 #include "adapter/encode_priv.h"
 #include "adapter/openai_priv.h"
 #include "base/err.h"
@@ -34,13 +32,8 @@ static int write_tool(struct tg_jw *w, const struct tg_chat_req *req, size_t i,
         tg_jw_raw(w, t->raw);
         return 0;
     }
-    if (!t->is_function) {
-        char param[32], quoted[80];
-        snprintf(param, sizeof(param), "tools[%zu]", i);
-        return tg_fail_param(fail, TG_E_UNSUPPORTED_PARAMETER, param,
-                             "the tool '%s' is not supported by this model's API",
-                             tg_fail_quote(t->type, quoted, sizeof(quoted)));
-    }
+    if (!t->is_function)
+        return tg_adapter_cannot_tool(fail, i, t);
     tg_jw_obj(w);
     tg_jw_kstr(w, TG_STR("type"), TG_STR("function"));
     tg_jw_kstr(w, TG_STR("name"), t->name);
@@ -176,20 +169,12 @@ static void write_include(struct tg_jw *w, const struct tg_chat_req *req)
 }
 
 /* Members as they came, behind a comma of their own. */
-static void write_members(struct tg_jw *w, struct tg_str members)
-{
-    if (!members.n)
-        return;
-    tg_buf_char(w->b, ',');
-    tg_buf_str_add(w->b, members);
-}
-
 static void write_own(struct tg_jw *w, const struct tg_chat_req *req)
 {
     if (req->metadata.n)
         tg_jw_kraw(w, TG_STR("metadata"), req->metadata);
-    write_members(w, req->own.members);
-    write_members(w, req->extra.members);
+    tg_jw_members(w, req->own.members);
+    tg_jw_members(w, req->extra.members);
 }
 
 /* In this format counting takes fewer members than answering. */

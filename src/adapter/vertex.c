@@ -1,6 +1,7 @@
 /* Gemini on Vertex AI: the same bodies behind paths that name project and location, with an access
  * token. Embeddings are :predict. Source: docs.cloud.google.com/vertex-ai/generative-ai/docs/
  * model-reference/inference and /text-embeddings-api. */
+#include "adapter/encode_priv.h"
 #include "adapter/vertex_priv.h"
 #include "base/err.h"
 
@@ -9,10 +10,8 @@
 struct tg_str tg_vertex_path(struct tg_arena *a, const struct tg_adapter_target *target,
                              const char *publisher, const char *verb)
 {
-    struct tg_str base = target->base_path, model = target->model;
+    struct tg_str base = tg_adapter_base(target), model = target->model;
     struct tg_str version = target->api_version.n ? target->api_version : TG_STR("v1");
-    while (base.n && base.p[base.n - 1] == '/')
-        base.n--;
     bool own = tg_str_starts(model, TG_STR("endpoints/"));
     struct tg_str name = tg_gemini_escape(a, own ? tg_str_from(model, 10) : model);
     struct tg_str project = tg_gemini_escape(a, target->project);
@@ -37,13 +36,7 @@ int tg_vertex_make_request(struct tg_arena *a, const struct tg_adapter_target *t
                            struct tg_adapter_request *out)
 {
     int rc = tg_gemini_make_request(a, tg_vertex_path(a, target, publisher, verb), stream, out);
-    if (rc || !target->credential.n)
-        return rc;
-    struct tg_str bearer = tg_arena_printf(a, "Bearer %.*s", TG_STR_ARG(target->credential));
-    if (!bearer.p)
-        return TG_E_NOMEM;
-    out->headers[out->n_headers++] = (struct tg_http_header){TG_STR("authorization"), bearer};
-    return 0;
+    return rc ? rc : tg_adapter_add_bearer(a, target->credential, out);
 }
 
 static const char *verb_of(enum tg_chat_task task, bool stream, bool array)

@@ -190,6 +190,23 @@ int tg_buf_json_str(struct tg_buf *b, struct tg_str s)
     return rc;
 }
 
+void tg_buf_one_line(struct tg_buf *b, size_t from)
+{
+    for (size_t i = from; i < b->n; i++) {
+        if (b->p[i] == '\n' || b->p[i] == '\r')
+            b->p[i] = ' ';
+    }
+}
+
+int tg_buf_json_line(struct tg_buf *b, struct tg_str json)
+{
+    size_t from = b->n;
+    int rc = tg_buf_str_add(b, json);
+    if (rc == 0)
+        tg_buf_one_line(b, from);
+    return rc;
+}
+
 void tg_buf_drop(struct tg_buf *b, size_t n)
 {
     TG_REQUIRE(n <= b->n);

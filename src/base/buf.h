@@ -66,6 +66,10 @@ int tg_buf_i64(struct tg_buf *b, int64_t v);
 int tg_buf_json(struct tg_buf *b, struct tg_str s);
 /* The same with the quotes. */
 int tg_buf_json_str(struct tg_buf *b, struct tg_str s);
+/* Valid JSON text on one line: line ends in it stand between tokens only, and become blanks. */
+int tg_buf_json_line(struct tg_buf *b, struct tg_str json);
+/* The same with what stands in the buffer from `from` on. */
+void tg_buf_one_line(struct tg_buf *b, size_t from);
 void tg_buf_drop(struct tg_buf *b, size_t n); /* removes n bytes from the front (memmove) */
 /* Gives the memory up to the caller (tg_free) and empties the buffer. */
 char *tg_buf_take(struct tg_buf *b, size_t *out_n);

@@ -187,18 +187,6 @@ static int start_call(struct tg_anthropic_stream *s, const struct tg_render_info
     return 0;
 }
 
-/* JSON text on the one line that an event has. */
-static void one_line(struct tg_str json, struct tg_buf *to)
-{
-    size_t at = to->n;
-    if (tg_buf_str_add(to, json))
-        return;
-    for (; at < to->n; at++) {
-        if (to->p[at] == '\n' || to->p[at] == '\r')
-            to->p[at] = ' ';
-    }
-}
-
 /* Blocks of other formats, and sounds and images, have no place in this one. */
 static int start_part(struct tg_anthropic_stream *s, const struct tg_render_info *info,
                       const struct tg_event *ev, struct tg_buf *out)
@@ -214,7 +202,7 @@ static int start_part(struct tg_anthropic_stream *s, const struct tg_render_info
         return start_call(s, info, b, ev, out);
     if (raw) {
         struct tg_buf *to = open_block(s, b, out);
-        one_line(ev->text, to);
+        tg_buf_json_line(to, ev->text);
         tg_buf_lit(to, "}\n\n");
         return 0;
     }
@@ -315,10 +303,7 @@ static void citation_delta(struct tg_anthropic_stream *s, struct tg_anthropic_bl
     tg_buf_lit(to, "citations_delta\",\"citation\":");
     size_t at = to->n;
     tg_anthropic_write_citation(c, to);
-    for (; tg_buf_ok(to) && at < to->n; at++) {
-        if (to->p[at] == '\n' || to->p[at] == '\r')
-            to->p[at] = ' ';
-    }
+    tg_buf_one_line(to, at);
     tg_buf_lit(to, "}}\n\n");
 }
 
@@ -440,7 +425,7 @@ static void member(const char *name, struct tg_str raw, struct tg_buf *out)
     if (!raw.n)
         return;
     tg_buf_printf(out, ",\"%s\":", name);
-    one_line(raw, out);
+    tg_buf_json_line(out, raw);
 }
 
 int tg_anthropic_stream_end(struct tg_anthropic_stream *s, const struct tg_render_info *info,

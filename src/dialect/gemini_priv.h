@@ -105,8 +105,6 @@ void tg_gemini_fini(void *state);
 void tg_gemini_fail(const struct tg_fail *fail, struct tg_str request_id, bool in_stream,
                     struct tg_buf *out);
 
-/* JSON text on one line: between values a line break is a blank, inside strings there is none. */
-void tg_gemini_write_line(struct tg_str json, struct tg_buf *out);
 /* `,"modelVersion":…,"responseId":…}` */
 void tg_gemini_write_tail(const struct tg_render_info *info, struct tg_buf *out);
 /* `,"usageMetadata":{…}`; nothing when absent. */

@@ -225,7 +225,7 @@ static int raw_part(struct tg_gemini_render *r, const struct tg_event *ev, struc
     if (ev->format != TG_WIRE_GEMINI_GENERATE || !ev->text.n)
         return 0;
     open_part(r, out);
-    tg_gemini_write_line(ev->text, out);
+    tg_buf_json_line(out, ev->text);
     return close_part(r, ev->choice, TG_STR(""), out);
 }
 
@@ -428,7 +428,7 @@ static bool single_part(const struct tg_collect_part *p, struct tg_buf *out,
     case TG_PART_RAW:
         if (p->format != TG_WIRE_GEMINI_GENERATE || !text.n)
             return false;
-        tg_gemini_write_line(text, out);
+        tg_buf_json_line(out, text);
         return true;
     case TG_PART_TEXT:
     case TG_PART_REFUSAL:

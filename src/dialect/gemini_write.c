@@ -6,16 +6,6 @@
 
 enum { MAX_ARGS_ARENA = 256 << 20 };
 
-void tg_gemini_write_line(struct tg_str json, struct tg_buf *out)
-{
-    size_t from = out->n;
-    tg_buf_str_add(out, json);
-    for (size_t i = from; i < out->n; i++) {
-        if (out->p[i] == '\n' || out->p[i] == '\r')
-            out->p[i] = ' ';
-    }
-}
-
 void tg_gemini_write_tail(const struct tg_render_info *info, struct tg_buf *out)
 {
     struct tg_str id = info->id;
@@ -103,7 +93,7 @@ int tg_gemini_write_call(struct tg_str id, struct tg_str name, struct tg_str arg
     tg_buf_lit(out, "\"name\":");
     tg_buf_json_str(out, name);
     tg_buf_lit(out, ",\"args\":");
-    tg_gemini_write_line(args.n ? args : TG_STR("{}"), out);
+    tg_buf_json_line(out, args.n ? args : TG_STR("{}"));
     tg_buf_char(out, '}');
     tg_gemini_write_signature(signature, kind, TG_STR(""), out);
     tg_buf_char(out, '}');
@@ -187,7 +177,7 @@ void tg_gemini_write_extras(const struct tg_collect *c, uint32_t choice, bool to
         tg_buf_char(out, ',');
         tg_buf_json_str(out, tg_buf_str(&e->name));
         tg_buf_char(out, ':');
-        tg_gemini_write_line(tg_buf_str(&e->text), out);
+        tg_buf_json_line(out, tg_buf_str(&e->text));
     }
 }
 

@@ -75,7 +75,7 @@ static void close_chunk(struct tg_openai_render *r, struct tg_str logprobs, stru
                         struct tg_buf *out)
 {
     tg_buf_lit(out, "},\"logprobs\":");
-    tg_openai_write_raw(logprobs.n ? logprobs : TG_STR("null"), out);
+    tg_buf_json_line(out, logprobs.n ? logprobs : TG_STR("null"));
     tg_buf_lit(out, ",\"finish_reason\":");
     if (finish.n) {
         tg_buf_char(out, '"');

@@ -226,7 +226,7 @@ static int render(void *state, const struct tg_render_info *info, const struct t
         return first;
     tg_buf_str_add(out, r->head);
     write_choice(ev->choice, first ? r->echo : TG_STR(""), text ? ev->text : TG_STR(""), out);
-    tg_openai_write_raw(text && ev->logprobs.n ? ev->logprobs : TG_STR("null"), out);
+    tg_buf_json_line(out, text && ev->logprobs.n ? ev->logprobs : TG_STR("null"));
     tg_buf_lit(out, ",\"finish_reason\":");
     if (text)
         tg_buf_lit(out, "null");

@@ -55,8 +55,6 @@ int tg_openai_write_message(const struct tg_render_info *info, const struct tg_c
 void tg_openai_write_head(const struct tg_render_info *info, struct tg_str id, struct tg_str object,
                           struct tg_buf *out);
 
-/* A provider's JSON on one line, as a stream's event must be: line breaks in it are but blanks. */
-void tg_openai_write_raw(struct tg_str json, struct tg_buf *out);
 /* One annotation; another format's citation as a url_citation. */
 void tg_openai_write_citation(const struct tg_citation *c, struct tg_buf *out);
 /* `{"type":"image_url","image_url":{"url":"data:…"}}`, OpenRouter's form of an image in an answer.

@@ -72,17 +72,6 @@ static void joined_text(const struct tg_collect_choice *ch, enum tg_part_kind ki
     tg_buf_char(out, '"');
 }
 
-void tg_openai_write_raw(struct tg_str json, struct tg_buf *out)
-{
-    size_t at = out->n;
-    if (tg_buf_str_add(out, json) != 0)
-        return;
-    for (size_t i = at; i < out->n; i++) {
-        if (out->p[i] == '\n' || out->p[i] == '\r')
-            out->p[i] = ' ';
-    }
-}
-
 void tg_openai_write_signature(struct tg_str signature, struct tg_buf *out)
 {
     tg_buf_lit(out, "\"extra_content\":{\"google\":{\"thought_signature\":");
@@ -102,7 +91,7 @@ void tg_openai_write_image(struct tg_str mime, struct tg_str data, struct tg_buf
 void tg_openai_write_citation(const struct tg_citation *c, struct tg_buf *out)
 {
     if (c->format == TG_WIRE_OPENAI_CHAT && c->raw.n) {
-        tg_openai_write_raw(c->raw, out);
+        tg_buf_json_line(out, c->raw);
         return;
     }
     tg_buf_lit(out, "{\"type\":\"url_citation\",\"url_citation\":{\"url\":");
@@ -137,7 +126,7 @@ void tg_openai_write_extra(enum tg_wire_format format, struct tg_str name, struc
     }
     tg_buf_json_str(out, name);
     tg_buf_char(out, ':');
-    tg_openai_write_raw(value.n ? value : TG_STR("null"), out);
+    tg_buf_json_line(out, value.n ? value : TG_STR("null"));
     if (!own)
         tg_buf_lit(out, "}}");
 }

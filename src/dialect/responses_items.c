@@ -14,16 +14,6 @@ const struct tg_collect_part *tg_responses_part(const struct tg_responses_render
     return &c->choices[0].parts[part];
 }
 
-void tg_responses_write_raw(struct tg_str json, struct tg_buf *out)
-{
-    size_t at = out->n;
-    tg_buf_str_add(out, json);
-    for (size_t i = at; tg_buf_ok(out) && i < out->n; i++) {
-        if (out->p[i] == '\n' || out->p[i] == '\r')
-            out->p[i] = ' ';
-    }
-}
-
 static struct tg_str text_of(const struct tg_collect_part *p)
 {
     return p ? tg_buf_str(&p->text) : TG_STR("");
@@ -39,7 +29,7 @@ static bool is_own_annotation(const struct tg_citation *c)
 void tg_responses_write_annotation(const struct tg_citation *c, struct tg_buf *out)
 {
     if (is_own_annotation(c)) {
-        tg_responses_write_raw(c->raw, out);
+        tg_buf_json_line(out, c->raw);
         return;
     }
     tg_buf_lit(out, "{\"type\":\"url_citation\",\"start_index\":");
@@ -88,7 +78,7 @@ int tg_responses_write_logprobs(struct tg_str chat, struct tg_buf *out)
     tg_arena_init(&a, 4096, SIZE_MAX / 4);
     rc = tg_json_parse(&a, chat, NULL, &doc, NULL);
     const struct tg_json *list = rc ? NULL : tg_json_get(tg_json_root(doc), TG_STR("content"));
-    tg_responses_write_raw(tg_json_is_arr(list) ? tg_json_raw(doc, list) : TG_STR("[]"), out);
+    tg_buf_json_line(out, tg_json_is_arr(list) ? tg_json_raw(doc, list) : TG_STR("[]"));
     tg_arena_fini(&a);
     return rc == TG_E_NOMEM ? rc : 0;
 }
@@ -261,7 +251,7 @@ int tg_responses_write_item(const struct tg_responses_render *r, const struct tg
 {
     int rc = 0;
     if (it->kind == TG_RESPONSES_RAW) {
-        tg_responses_write_raw(text_of(tg_responses_part(r, it->part)), out);
+        tg_buf_json_line(out, text_of(tg_responses_part(r, it->part)));
         return 0;
     }
     tg_buf_lit(out, "{\"id\":");

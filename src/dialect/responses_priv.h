@@ -86,8 +86,6 @@ struct tg_responses_render {
     struct tg_str service_tier;
 };
 
-/* JSON text of others on one line: a line break in it (only ever a blank) would end the event. */
-void tg_responses_write_raw(struct tg_str json, struct tg_buf *out);
 /* The canonical part, NULL when there is none. */
 const struct tg_collect_part *tg_responses_part(const struct tg_responses_render *r, uint32_t part);
 /* One item as it is now (`status` of it), or as it is when added: with nothing in it. */

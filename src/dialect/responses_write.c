@@ -8,7 +8,7 @@ static void member(struct tg_buf *out, const char *key, struct tg_str json)
     tg_buf_char(out, ',');
     tg_buf_json_str(out, tg_str_c(key));
     tg_buf_char(out, ':');
-    tg_responses_write_raw(json.n ? json : TG_STR("null"), out);
+    tg_buf_json_line(out, json.n ? json : TG_STR("null"));
 }
 
 /* The request's member as it was sent, or `fallback`. */

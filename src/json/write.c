@@ -158,3 +158,20 @@ void tg_jw_kraw(struct tg_jw *w, struct tg_str key, struct tg_str json)
     tg_jw_key(w, key);
     tg_jw_raw(w, json);
 }
+
+void tg_jw_kstrs(struct tg_jw *w, struct tg_str key, const struct tg_str *list, size_t n)
+{
+    tg_jw_key(w, key);
+    tg_jw_arr(w);
+    for (size_t i = 0; i < n; i++)
+        tg_jw_str(w, list[i]);
+    tg_jw_end_arr(w);
+}
+
+void tg_jw_members(struct tg_jw *w, struct tg_str members)
+{
+    if (!members.n)
+        return;
+    before_value(w);
+    tg_buf_str_add(w->b, members);
+}

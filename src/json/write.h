@@ -11,6 +11,7 @@
 #define TG_JSON_WRITE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -56,5 +57,8 @@ void tg_jw_ki64(struct tg_jw *w, struct tg_str key, int64_t v);
 void tg_jw_kdouble(struct tg_jw *w, struct tg_str key, double v);
 void tg_jw_kbool(struct tg_jw *w, struct tg_str key, bool v);
 void tg_jw_kraw(struct tg_jw *w, struct tg_str key, struct tg_str json);
+void tg_jw_kstrs(struct tg_jw *w, struct tg_str key, const struct tg_str *list, size_t n);
+/* Members of the open object as JSON text, `"a":1,"b":2`, copied as they are. */
+void tg_jw_members(struct tg_jw *w, struct tg_str members);
 
 #endif

@@ -40,14 +40,6 @@ static void headers(struct tg_jw *w, const struct tg_http_head *head)
     tg_jw_end_arr(w);
 }
 
-/* Line ends in JSON stand between its tokens only. */
-static void one_line(struct tg_buf *b, size_t from)
-{
-    for (size_t i = from; i < b->n; i++)
-        if (b->p[i] == '\n' || b->p[i] == '\r')
-            b->p[i] = ' ';
-}
-
 static int write_all(int fd, struct tg_str s)
 {
     while (s.n) {
@@ -78,7 +70,7 @@ int tg_mock_record(int fd, uint64_t n, const struct tg_http_head *head, struct t
         tg_jw_raw(&w, body);
     else
         tg_jw_str(&w, body);
-    one_line(&b, from);
+    tg_buf_one_line(&b, from);
     tg_jw_end_obj(&w);
     (void)tg_buf_char(&b, '\n');
     int rc = tg_buf_ok(&b) ? write_all(fd, tg_buf_str(&b)) : TG_E_NOMEM;

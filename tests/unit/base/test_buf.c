@@ -207,6 +207,21 @@ static void json_is_all_or_nothing(void **state)
     tg_buf_fini(&b);
 }
 
+static void json_on_one_line(void **state TG_UNUSED)
+{
+    struct tg_buf b;
+    tg_buf_init(&b, 32);
+    tg_buf_lit(&b, "a\n");
+    assert_int_equal(tg_buf_json_line(&b, TG_STR("{\r\n \"x\\n\": 1\n}")), 0);
+    assert_str(tg_buf_str(&b), "a\n{   \"x\\n\": 1 }");
+    tg_buf_one_line(&b, 0);
+    assert_str(tg_buf_str(&b), "a {   \"x\\n\": 1 }");
+    size_t n = b.n;
+    assert_int_equal(tg_buf_json_line(&b, TG_STR("\n234567890123456789012345678901")), TG_E_FULL);
+    assert_int_equal(b.n, n);
+    tg_buf_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +233,7 @@ int main(void)
         cmocka_unit_test(json_of_every_byte_at_every_place),
         cmocka_unit_test(json_of_random_mixtures),
         cmocka_unit_test(json_is_all_or_nothing),
+        cmocka_unit_test(json_on_one_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -153,6 +153,22 @@ static void nesting_costs_no_stack(void **state)
     assert_int_equal(w.depth, 0);
 }
 
+static void lists_and_members(void **state TG_UNUSED)
+{
+    static const struct tg_str list[] = {TG_STR_INIT("a"), TG_STR_INIT("\"")};
+    struct tg_jw w = tg_jw(&buf);
+    tg_jw_obj(&w);
+    tg_jw_members(&w, TG_STR(""));
+    tg_jw_members(&w, TG_STR("\"x\":1,\"y\":2"));
+    tg_jw_kstrs(&w, TG_STR("l"), list, 2);
+    tg_jw_kstrs(&w, TG_STR("none"), list, 0);
+    tg_jw_members(&w, TG_STR("\"z\":3"));
+    tg_jw_kbool(&w, TG_STR("t"), true);
+    tg_jw_end_obj(&w);
+    assert_str(tg_buf_str(&buf), "{\"x\":1,\"y\":2,\"l\":[\"a\",\"\\\"\"],\"none\":[],"
+                                 "\"z\":3,\"t\":true}");
+}
+
 #define with_buf(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -163,6 +179,7 @@ int main(void)
         with_buf(doubles),
         with_buf(a_full_buffer_is_seen_at_the_end),
         with_buf(nesting_costs_no_stack),
+        with_buf(lists_and_members),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
