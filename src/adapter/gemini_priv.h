@@ -66,7 +66,8 @@ bool tg_gemini_classify(struct tg_arena *a, const struct tg_http_head *head, str
  */
 bool tg_gemini_read_error(const struct tg_json *root, int status, struct tg_fail *fail);
 
-/* ---- decoding (gemini_decode.c: bytes and ends; gemini_chunk.c: JSON → events) ---- */
+/* ---- decoding (gemini_decode.c: bytes and ends; gemini_chunk.c: a response; gemini_candidate.c:
+ * one of its candidates) ---- */
 
 enum tg_gemini_mode {
     TG_GEMINI_SNIFF, /* nothing but blanks so far */
@@ -136,6 +137,24 @@ int tg_gemini_on_json(struct tg_gemini_dec *d, struct tg_json_doc *doc,
                       struct tg_sink *sink) TG_WARN_UNUSED;
 int tg_gemini_emit_error(struct tg_gemini_dec *d, struct tg_sink *sink, const struct tg_fail *fail);
 int tg_gemini_broken(struct tg_gemini_dec *d, struct tg_sink *sink, int err, const char *text);
+
+/* One response while it is read. */
+struct tg_gemini_chunk {
+    struct tg_gemini_dec *d;
+    struct tg_json_doc *doc;
+    struct tg_sink *sink;
+    struct tg_gemini_cand *c;
+    struct tg_str id;       /* responseId */
+    struct tg_str logprobs; /* of this candidate in this document; "" once it went with a delta */
+    int err;                /* first failure */
+};
+/* `position` is its index where it gives none. Failures go to c->err. */
+void tg_gemini_on_candidate(struct tg_gemini_chunk *c, const struct tg_json *v, size_t position);
+/* The candidate of that index, made where there was none; NULL: c->err says why. */
+struct tg_gemini_cand *tg_gemini_find_cand(struct tg_gemini_chunk *c, uint32_t index);
+void tg_gemini_note_finish(struct tg_gemini_chunk *c, struct tg_str word);
+/* A member that has no other place, as EXTRA of c->c. */
+void tg_gemini_emit_extra(struct tg_gemini_chunk *c, const struct tg_json_iter *it);
 /* Closes what is open and emits the FINISHes. For the end of a good answer. */
 int tg_gemini_dec_finish(struct tg_gemini_dec *d, struct tg_sink *sink) TG_WARN_UNUSED;
 /* Whether a good answer may end here. */
