@@ -47,7 +47,8 @@ void tg_responses_seal(enum tg_opaque_kind kind, struct tg_str bytes, bool of_te
 int tg_responses_unseal(struct tg_arena *a, struct tg_str sealed, enum tg_opaque_kind *out_kind,
                         struct tg_str *out_bytes, bool *out_of_text) TG_WARN_UNUSED;
 
-/* ---- out (responses_render.c: order; responses_items.c, responses_write.c: JSON) ---- */
+/* ---- out (responses_render.c: the answer; responses_stream.c: its items; responses_event.c:
+ * events; responses_items.c, responses_write.c: JSON) ---- */
 
 enum tg_responses_kind {
     TG_RESPONSES_MESSAGE,
@@ -111,6 +112,38 @@ int tg_responses_write_response(const struct tg_responses_render *r,
                                 const struct tg_render_info *info,
                                 const struct tg_responses_end *end, struct tg_buf *out,
                                 size_t *out_at, size_t *out_n) TG_WARN_UNUSED;
+
+/* One rendering, one canonical event. */
+struct tg_responses_out {
+    struct tg_responses_render *r;
+    const struct tg_render_info *info;
+    struct tg_buf *out;
+    int rc; /* first failure */
+};
+void tg_responses_note(struct tg_responses_out *c, int rc);
+/* `event: T` and the data's beginning; false for a single answer, which is silent until its end. */
+bool tg_responses_open_event(struct tg_responses_out *c, const char *type);
+/* The same with the item's id and place. */
+bool tg_responses_open_item_event(struct tg_responses_out *c, const char *type,
+                                  const struct tg_responses_item *it);
+void tg_responses_close_event(struct tg_responses_out *c);
+/* `,"name":`, and a number with it. */
+void tg_responses_key(struct tg_responses_out *c, const char *name);
+void tg_responses_key_u64(struct tg_responses_out *c, const char *name, uint64_t v);
+/* Whole events: with the response, with one item (`empty`: with nothing in it). */
+void tg_responses_response_event(struct tg_responses_out *c, const char *type,
+                                 const struct tg_responses_end *end);
+void tg_responses_item_event(struct tg_responses_out *c, const char *type,
+                             const struct tg_responses_item *it, struct tg_str status, bool empty);
+
+/* PART_START, DELTA, PART_END; none of them may be senseless. */
+void tg_responses_on_start(struct tg_responses_out *c, const struct tg_event *ev);
+void tg_responses_on_delta(struct tg_responses_out *c, const struct tg_event *ev);
+void tg_responses_on_part_end(struct tg_responses_out *c, uint32_t part);
+/* A part that begins again, or a delta for one that is closed or of another kind. */
+bool tg_responses_is_senseless(const struct tg_responses_render *r, const struct tg_event *ev);
+/* Ends all items; the last one has that status. */
+void tg_responses_close_all(struct tg_responses_out *c, struct tg_str status);
 
 int tg_responses_begin(void *state, const struct tg_render_info *info);
 int tg_responses_render(void *state, const struct tg_render_info *info, const struct tg_event *ev,
