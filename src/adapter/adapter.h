@@ -119,16 +119,16 @@ struct tg_adapter {
                      struct tg_fail *fail);
 };
 
-extern const struct tg_adapter tg_adapter_anthropic;      /* Anthropic's Messages */
-extern const struct tg_adapter tg_adapter_bedrock;        /* Bedrock: Converse */
-extern const struct tg_adapter tg_adapter_bedrock_invoke; /* Bedrock: Claude by InvokeModel */
-extern const struct tg_adapter tg_adapter_cohere;         /* its v2 API */
-extern const struct tg_adapter tg_adapter_huggingface;    /* its servers' native API */
-extern const struct tg_adapter tg_adapter_ollama;         /* its native API */
-extern const struct tg_adapter tg_adapter_openai;         /* OpenAI and all that speak its API */
-extern const struct tg_adapter tg_adapter_azure;          /* OpenAI's API on Azure */
-extern const struct tg_adapter tg_adapter_azure_responses;
-extern const struct tg_adapter tg_adapter_openai_responses; /* the same, translating to Responses */
+/* The adapters, as config/backends.def names them. */
+#define TG_NO_ADAPTER
+#define TG_ADAPTER(a)                       extern const struct tg_adapter tg_adapter_##a;
+#define TG_ADAPTERS(a, b)                   TG_ADAPTER(a) TG_ADAPTER(b)
+#define TG_BACKEND(ID, name, adapters, ...) adapters
+#include "config/backends.def"
+#undef TG_BACKEND
+#undef TG_ADAPTERS
+#undef TG_ADAPTER
+#undef TG_NO_ADAPTER
 
 /* Where a provider of OpenAI's API differs from it; the rows are in quirks.c. NULL is fine for q:
  * nowhere. */
@@ -145,9 +145,6 @@ bool tg_quirks_stream_usage(const struct tg_quirks *q);
 /* tg_features_with() for an adapter's row as it is at that provider. */
 uint64_t tg_quirks_with(uint64_t used, const uint8_t *row, const struct tg_quirks *q,
                         enum tg_fidelity fate);
-extern const struct tg_adapter tg_adapter_gemini;        /* Google's Gemini API */
-extern const struct tg_adapter tg_adapter_vertex;        /* Gemini on Vertex AI */
-extern const struct tg_adapter tg_adapter_vertex_claude; /* Claude on Vertex AI */
 
 /* Shared by classify functions: Retry-After (seconds, or a date measured from the answer's own
  * Date; bounded to 3,600 s; garbage: -1). */

@@ -10,26 +10,9 @@
 
 enum tg_wire_format {
     TG_WIRE_NONE = 0, /* the gateway's own shapes: always translated */
-    TG_WIRE_OPENAI_CHAT,
-    TG_WIRE_OPENAI_COMPLETIONS,
-    TG_WIRE_OPENAI_RESPONSES,
-    TG_WIRE_OPENAI_EMBEDDINGS,
-    TG_WIRE_OPENAI_MODERATIONS,
-    TG_WIRE_OPENAI_IMAGES, /* generations, edits, variations: the path's tail tells which */
-    TG_WIRE_OPENAI_AUDIO,  /* speech, transcriptions, translations: likewise */
-    TG_WIRE_RERANK,        /* POST /rerank of Cohere v2, Jina, vLLM: one shape */
-    TG_WIRE_ANTHROPIC_MESSAGES,
-    TG_WIRE_ANTHROPIC_COUNT,
-    TG_WIRE_GEMINI_GENERATE,
-    TG_WIRE_GEMINI_COUNT,
-    TG_WIRE_GEMINI_EMBED, /* embedContent and batchEmbedContents */
-    TG_WIRE_OLLAMA_CHAT,
-    TG_WIRE_OLLAMA_GENERATE,
-    TG_WIRE_OLLAMA_EMBED,
-    TG_WIRE_COHERE_CHAT,
-    TG_WIRE_COHERE_EMBED,
-    TG_WIRE_BEDROCK_CONVERSE,
-    TG_WIRE_HF_GENERATE, /* text-generation-inference's own /generate */
+#define TG_WIRE_FORMAT(ID, name) TG_WIRE_##ID,
+#include "chat/wire_formats.def"
+#undef TG_WIRE_FORMAT
     TG_WIRE_FORMAT_COUNT,
 };
 const char *tg_wire_format_name(enum tg_wire_format f); /* "openai_chat"; "" for none */

@@ -34,18 +34,9 @@ static const struct tg_conf_word devices[] = {
     {NULL, 0, false},
 };
 static const struct tg_conf_word backends[] = {
-    {"openai", TG_BACKEND_OPENAI, false},
-    {"openai_compatible", TG_BACKEND_OPENAI_COMPATIBLE, false},
-    {"anthropic", TG_BACKEND_ANTHROPIC, false},
-    {"gemini", TG_BACKEND_GEMINI, false},
-    {"huggingface", TG_BACKEND_HUGGINGFACE, false},
-    {"azure_openai", TG_BACKEND_AZURE_OPENAI, false},
-    {"bedrock", TG_BACKEND_BEDROCK, false},
-    {"vertex", TG_BACKEND_VERTEX, false},
-    {"cohere", TG_BACKEND_COHERE, false},
-    {"ollama", TG_BACKEND_OLLAMA, false},
-    {"local", TG_BACKEND_LOCAL, false},
-    {"mock", TG_BACKEND_MOCK, false},
+#define TG_BACKEND(ID, name, adapters, ...) {#name, TG_BACKEND_##ID, false},
+#include "config/backends.def"
+#undef TG_BACKEND
     {NULL, 0, false},
 };
 static const struct tg_conf_word apis[] = {

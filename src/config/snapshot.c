@@ -31,18 +31,9 @@ const char *tg_backend_kind_name(enum tg_backend_kind k)
 {
     static const char *const names[] = {
         [TG_BACKEND_NONE] = "none",
-        [TG_BACKEND_OPENAI] = "openai",
-        [TG_BACKEND_OPENAI_COMPATIBLE] = "openai_compatible",
-        [TG_BACKEND_LOCAL] = "local",
-        [TG_BACKEND_MOCK] = "mock",
-        [TG_BACKEND_ANTHROPIC] = "anthropic",
-        [TG_BACKEND_GEMINI] = "gemini",
-        [TG_BACKEND_HUGGINGFACE] = "huggingface",
-        [TG_BACKEND_AZURE_OPENAI] = "azure_openai",
-        [TG_BACKEND_BEDROCK] = "bedrock",
-        [TG_BACKEND_VERTEX] = "vertex",
-        [TG_BACKEND_COHERE] = "cohere",
-        [TG_BACKEND_OLLAMA] = "ollama",
+#define TG_BACKEND(ID, name, adapters, ...) [TG_BACKEND_##ID] = #name,
+#include "config/backends.def"
+#undef TG_BACKEND
     };
     return (size_t)k < TG_ARRAY_LEN(names) ? names[k] : "none";
 }

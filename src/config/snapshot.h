@@ -22,18 +22,9 @@
 
 enum tg_backend_kind {
     TG_BACKEND_NONE = 0, /* only while a configuration is being read */
-    TG_BACKEND_OPENAI,
-    TG_BACKEND_OPENAI_COMPATIBLE,
-    TG_BACKEND_LOCAL,
-    TG_BACKEND_MOCK,
-    TG_BACKEND_ANTHROPIC,
-    TG_BACKEND_GEMINI,
-    TG_BACKEND_HUGGINGFACE,
-    TG_BACKEND_AZURE_OPENAI,
-    TG_BACKEND_BEDROCK,
-    TG_BACKEND_VERTEX,
-    TG_BACKEND_COHERE,
-    TG_BACKEND_OLLAMA,
+#define TG_BACKEND(ID, name, adapters, ...) TG_BACKEND_##ID,
+#include "config/backends.def"
+#undef TG_BACKEND
 };
 const char *tg_backend_kind_name(enum tg_backend_kind k); /* "openai_compatible" */
 bool tg_backend_kind_is_http(enum tg_backend_kind k);     /* neither local nor mock */

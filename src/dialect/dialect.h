@@ -168,25 +168,9 @@ struct tg_dialect {
     const char *id_header; /* second header that gives the request id ("request-id"); NULL: none */
 };
 
-extern const struct tg_dialect tg_dialect_openai_chat;        /* POST /v1/chat/completions */
-extern const struct tg_dialect tg_dialect_openai_completions; /* POST /v1/completions */
-extern const struct tg_dialect tg_dialect_openai_embeddings;  /* POST /v1/embeddings */
-extern const struct tg_dialect tg_dialect_openai_moderations; /* POST /v1/moderations */
-extern const struct tg_dialect tg_dialect_openai_images;      /* POST /v1/images/… */
-extern const struct tg_dialect tg_dialect_openai_audio;       /* POST /v1/audio/… */
-extern const struct tg_dialect tg_dialect_rerank;             /* POST /v1/rerank, /v2/rerank */
-extern const struct tg_dialect tg_dialect_anthropic;          /* POST /v1/messages */
-extern const struct tg_dialect tg_dialect_anthropic_count;    /* POST /v1/messages/count_tokens */
-extern const struct tg_dialect tg_dialect_responses;          /* POST /v1/responses */
-extern const struct tg_dialect tg_dialect_responses_count;    /* POST /v1/responses/input_tokens */
-extern const struct tg_dialect tg_dialect_gemini;             /* POST …:generateContent */
-extern const struct tg_dialect tg_dialect_gemini_count;       /* POST …:countTokens */
-extern const struct tg_dialect tg_dialect_gemini_embed;       /* POST …:embedContent */
-extern const struct tg_dialect tg_dialect_ollama_chat;        /* POST /api/chat {"messages"} */
-extern const struct tg_dialect tg_dialect_ollama_generate;    /* POST /api/generate */
-extern const struct tg_dialect tg_dialect_ollama_embed;       /* POST /api/embed */
-extern const struct tg_dialect tg_dialect_generate;           /* POST /v1/generate */
-extern const struct tg_dialect tg_dialect_simple_chat;        /* POST /api/chat {"message"} */
+#define TG_DIALECT(name) extern const struct tg_dialect tg_dialect_##name;
+#include "dialect/dialects.def"
+#undef TG_DIALECT
 
 /* Whether a request's path is one of the endpoint's; *out_model: what stands for {model}, still
  * percent-encoded ("" when the endpoint has none). */
