@@ -15,18 +15,18 @@
 #include "net/http_server.h"
 
 /* X(name, step function) */
-#define TG_EXCHANGE_STATES(X) \
-    X(BODY, step_body)        \
-    X(PARSE, step_parse)      \
-    X(LOAD, step_load)        \
-    X(ROUTE, step_route)      \
-    X(RUN, step_run)          \
-    X(STREAM, step_stream)    \
-    X(FAIL, step_fail)        \
-    X(KEEP, step_keep)        \
-    X(FLUSH, step_flush)      \
-    X(SETTLE, step_settle)    \
-    X(DONE, step_done)
+#define TG_EXCHANGE_STATES(X)          \
+    X(BODY, tg_exchange_step_body)     \
+    X(PARSE, tg_exchange_step_parse)   \
+    X(LOAD, tg_exchange_step_load)     \
+    X(ROUTE, tg_exchange_step_route)   \
+    X(RUN, tg_exchange_step_run)       \
+    X(STREAM, tg_exchange_step_stream) \
+    X(FAIL, tg_exchange_step_fail)     \
+    X(KEEP, tg_exchange_step_keep)     \
+    X(FLUSH, tg_exchange_step_flush)   \
+    X(SETTLE, tg_exchange_step_settle) \
+    X(DONE, tg_exchange_step_done)
 enum tg_exchange_state {
 #define X(name, fn) TG_EXCHANGE_##name,
     TG_EXCHANGE_STATES(X)

@@ -1,5 +1,6 @@
-/* The exchange's inside, shared by the files that make it up: exchange.c (states), output.c (events
- * to bytes), settle.c (what is written down). Core only.
+/* The exchange's inside, shared by the files that make it up: exchange.c (states, birth and
+ * end), exchange_request.c (until it is routed), exchange_run.c (attempts and answer), output.c
+ * (events to bytes), settle.c (what is written down). Core only.
  * Thread rule: the worker's thread. */
 #ifndef TG_CORE_EXCHANGE_PRIV_H
 #define TG_CORE_EXCHANGE_PRIV_H
@@ -97,6 +98,18 @@ struct tg_exchange {
 };
 
 /* exchange.c */
+#define TG_EXCHANGE_KEEP_ALIVE_MS 15000
+/* A step of a state: it waits to be woken, or the (new) state's step is next. */
+enum tg_exchange_next { TG_EXCHANGE_WAIT, TG_EXCHANGE_MORE };
+enum tg_exchange_next tg_exchange_to(struct tg_exchange *x, enum tg_exchange_state s); /* MORE */
+/* To FAIL, with the failure that was filled or err's own words; an earlier failure stands. */
+enum tg_exchange_next tg_exchange_fail_with(struct tg_exchange *x, int err);
+/* The same with a failure that someone else's scratch holds. */
+enum tg_exchange_next tg_exchange_fail_from(struct tg_exchange *x, const struct tg_fail *f,
+                                            int err);
+#define X(name, fn) enum tg_exchange_next fn(struct tg_exchange *x);
+TG_EXCHANGE_STATES(X)
+#undef X
 void tg_exchange_abort(struct tg_exchange *x); /* shutting down */
 /* The failure to fill; NULL when memory is out (then the table's text is used). */
 struct tg_fail *tg_exchange_fail(struct tg_exchange *x);
@@ -109,6 +122,10 @@ static inline struct tg_arena *tg_exchange_body_arena(struct tg_exchange *x)
 {
     return &x->req->arena;
 }
+
+/* exchange_request.c */
+/* Fills the failure: all targets are left alone for a while. TG_E_NO_UPSTREAM. */
+int tg_exchange_no_healthy(struct tg_exchange *x);
 
 /* fit.c */
 /* Fills x->fit for an attempt at that target. UNSUPPORTED_PARAMETER: the target can't take the
