@@ -52,11 +52,6 @@ const struct tg_adapter tg_adapter_anthropic = {
     .fidelity = tg_anthropic_fidelity,
     .encode = encode,
     .encode_pass = encode_pass,
-    .state_bytes = sizeof(struct tg_anthropic_dec),
-    .begin = tg_anthropic_begin,
-    .on_head = tg_anthropic_on_head,
-    .on_bytes = tg_anthropic_on_bytes,
-    .on_end = tg_anthropic_on_end,
-    .fini = tg_anthropic_fini,
+    TG_ANTHROPIC_DECODER,
     .classify = tg_anthropic_classify,
 };

@@ -134,6 +134,11 @@ int tg_anthropic_on_head(void *state, const struct tg_http_head *head);
 int tg_anthropic_on_bytes(void *state, struct tg_str in, struct tg_sink *sink);
 int tg_anthropic_on_end(void *state, bool clean, struct tg_sink *sink);
 void tg_anthropic_fini(void *state);
+/* The same as members of a struct tg_adapter. */
+#define TG_ANTHROPIC_DECODER                                                     \
+    .state_bytes = sizeof(struct tg_anthropic_dec), .begin = tg_anthropic_begin, \
+    .on_head = tg_anthropic_on_head, .on_bytes = tg_anthropic_on_bytes,          \
+    .on_end = tg_anthropic_on_end, .fini = tg_anthropic_fini
 
 /* One document of the answer: a stream's event (told by its "type") or a whole message. 0, or
  * negative: broken, and ERROR was emitted. Emits no other terminal event: after it d->stopped says

@@ -131,6 +131,11 @@ int tg_gemini_dec_on_head(void *state, const struct tg_http_head *head);
 int tg_gemini_dec_on_bytes(void *state, struct tg_str in, struct tg_sink *sink);
 int tg_gemini_dec_on_end(void *state, bool clean, struct tg_sink *sink);
 void tg_gemini_dec_fini(void *state);
+/* The same as members of a struct tg_adapter. */
+#define TG_GEMINI_DECODER                                                      \
+    .state_bytes = sizeof(struct tg_gemini_dec), .begin = tg_gemini_dec_begin, \
+    .on_head = tg_gemini_dec_on_head, .on_bytes = tg_gemini_dec_on_bytes,      \
+    .on_end = tg_gemini_dec_on_end, .fini = tg_gemini_dec_fini
 
 /* One response of a stream, or the whole answer. 0; negative: broken, ERROR was emitted. */
 int tg_gemini_on_json(struct tg_gemini_dec *d, struct tg_json_doc *doc,

@@ -113,12 +113,7 @@ const struct tg_adapter tg_adapter_openai = {
     .fidelity = tg_openai_fidelity,
     .encode = encode,
     .encode_pass = encode_pass,
-    .state_bytes = sizeof(struct tg_openai_dec),
-    .begin = tg_openai_begin,
-    .on_head = tg_openai_on_head,
-    .on_bytes = tg_openai_on_bytes,
-    .on_end = tg_openai_on_end,
-    .fini = tg_openai_fini,
+    TG_OPENAI_DECODER,
     .classify = classify,
 };
 
@@ -130,11 +125,6 @@ const struct tg_adapter tg_adapter_openai_responses = {
     .fidelity = tg_responses_fidelity,
     .encode = encode_responses,
     .encode_pass = encode_pass,
-    .state_bytes = sizeof(struct tg_openai_dec),
-    .begin = tg_openai_begin,
-    .on_head = tg_openai_on_head,
-    .on_bytes = tg_openai_on_bytes,
-    .on_end = tg_openai_on_end,
-    .fini = tg_openai_fini,
+    TG_OPENAI_DECODER,
     .classify = classify,
 };

@@ -144,6 +144,11 @@ int tg_openai_on_head(void *state, const struct tg_http_head *head);
 int tg_openai_on_bytes(void *state, struct tg_str in, struct tg_sink *sink);
 int tg_openai_on_end(void *state, bool clean, struct tg_sink *sink);
 void tg_openai_fini(void *state);
+/* The same as members of a struct tg_adapter. */
+#define TG_OPENAI_DECODER                                                                     \
+    .state_bytes = sizeof(struct tg_openai_dec), .begin = tg_openai_begin,                    \
+    .on_head = tg_openai_on_head, .on_bytes = tg_openai_on_bytes, .on_end = tg_openai_on_end, \
+    .fini = tg_openai_fini
 
 /* One JSON document of the answer: chunk or whole answer. 0; 1: it was a usage-only chunk;
  * negative: broken, and ERROR was emitted. Emits no other terminal event. */

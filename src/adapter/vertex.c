@@ -83,11 +83,6 @@ const struct tg_adapter tg_adapter_vertex = {
     .fidelity = tg_gemini_fidelity,
     .encode = encode,
     .encode_pass = encode_pass,
-    .state_bytes = sizeof(struct tg_gemini_dec),
-    .begin = tg_gemini_dec_begin,
-    .on_head = tg_gemini_dec_on_head,
-    .on_bytes = tg_gemini_dec_on_bytes,
-    .on_end = tg_gemini_dec_on_end,
-    .fini = tg_gemini_dec_fini,
+    TG_GEMINI_DECODER,
     .classify = tg_gemini_classify,
 };

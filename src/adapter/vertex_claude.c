@@ -39,11 +39,6 @@ const struct tg_adapter tg_adapter_vertex_claude = {
     .tasks = 1u << TG_TASK_CHAT | 1u << TG_TASK_COUNT,
     .fidelity = tg_anthropic_fidelity,
     .encode = encode,
-    .state_bytes = sizeof(struct tg_anthropic_dec),
-    .begin = tg_anthropic_begin,
-    .on_head = tg_anthropic_on_head,
-    .on_bytes = tg_anthropic_on_bytes,
-    .on_end = tg_anthropic_on_end,
-    .fini = tg_anthropic_fini,
+    TG_ANTHROPIC_DECODER,
     .classify = tg_anthropic_classify,
 };
