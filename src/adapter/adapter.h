@@ -130,8 +130,9 @@ struct tg_adapter {
 #undef TG_ADAPTER
 #undef TG_NO_ADAPTER
 
-/* Where a provider of OpenAI's API differs from it; the rows are in quirks.c. NULL is fine for q:
- * nowhere. */
+/* ---- where a provider of OpenAI's API differs from it (quirks.c, rows in quirks_rows.c) ----
+ * q may be NULL: nowhere. */
+
 /* The row by the target's `provider` setting, else by its URL's host; NULL: none is known. */
 const struct tg_quirks *tg_quirks_find(struct tg_str provider, struct tg_str host);
 /* For a provider that none of them is about: what all servers of the API have, no more. */
@@ -146,7 +147,9 @@ bool tg_quirks_stream_usage(const struct tg_quirks *q);
 uint64_t tg_quirks_with(uint64_t used, const uint8_t *row, const struct tg_quirks *q,
                         enum tg_fidelity fate);
 
-/* Shared by classify functions: Retry-After (seconds, or a date measured from the answer's own
+/* ---- shared by the adapters ---- */
+
+/* For classify(): Retry-After (seconds, or a date measured from the answer's own
  * Date; bounded to 3,600 s; garbage: -1). */
 int64_t tg_adapter_retry_after_ms(const struct tg_http_head *head);
 

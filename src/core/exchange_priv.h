@@ -176,7 +176,7 @@ int tg_output_end(struct tg_exchange *x) TG_WARN_UNUSED;
 /* The answer to a failure: a whole error response when nothing was sent, else an error event and an
  * end without the dialect's mark of a good one. */
 void tg_output_fail(struct tg_exchange *x, const struct tg_fail *fail);
-/* A comment line, so that proxies between do not close a silent stream. */
+/* What the client's format has for it, so that proxies between do not close a silent stream. */
 void tg_output_keep_alive(struct tg_exchange *x);
 void tg_output_fini(struct tg_exchange *x);
 

@@ -140,7 +140,8 @@ struct tg_dialect {
                   bool *out_hide_usage);
 
     /* Rendering. `state` is state_bytes of zeroed memory. Bytes are appended to `out`; for a stream
-     * they are complete SSE blocks; for a single answer nothing is written before finish(). */
+     * they are complete units of its framing (SSE blocks, lines, an array's elements); for a single
+     * answer nothing is written before finish(). */
     size_t state_bytes;
     int (*begin)(void *state, const struct tg_render_info *info);
     int (*render)(void *state, const struct tg_render_info *info, const struct tg_event *ev,
