@@ -25,6 +25,7 @@ enum tg_backend_kind {
 #define TG_BACKEND(ID, name, adapters, ...) TG_BACKEND_##ID,
 #include "config/backends.def"
 #undef TG_BACKEND
+    TG_BACKEND_COUNT,
 };
 const char *tg_backend_kind_name(enum tg_backend_kind k); /* "openai_compatible" */
 bool tg_backend_kind_is_http(enum tg_backend_kind k);     /* neither local nor mock */

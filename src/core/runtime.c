@@ -255,7 +255,7 @@ void tg_runtime_set_backend(struct tg_runtime *rt, enum tg_backend_kind kind,
                             const struct tg_backend_ops *ops, void *ctx,
                             const struct tg_adapter *const *adapters)
 {
-    TG_REQUIRE((int)kind > 0 && (int)kind < TG_RUNTIME_BACKENDS);
+    TG_REQUIRE(kind > TG_BACKEND_NONE && kind < TG_BACKEND_COUNT);
     rt->backends[kind] = (struct tg_backend_slot){.ops = ops, .ctx = ctx, .adapters = adapters};
 }
 

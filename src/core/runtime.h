@@ -20,7 +20,6 @@
 #include "store/store.h"
 
 #define TG_RUNTIME_ATTEMPT_BUCKETS 256 /* power of two */
-#define TG_RUNTIME_BACKENDS        16  /* > the largest tg_backend_kind */
 
 struct tg_backend_slot {
     const struct tg_backend_ops *ops; /* NULL: no such backend here */
@@ -60,7 +59,7 @@ struct tg_runtime {
     struct tg_loop *loop;
     struct tg_http_client *http;
     const struct tg_registry *registry;
-    struct tg_backend_slot backends[TG_RUNTIME_BACKENDS];
+    struct tg_backend_slot backends[TG_BACKEND_COUNT];
     struct tg_epoch *epoch; /* the current one */
     struct tg_metrics *metrics;
     struct tg_trace *trace;

@@ -116,11 +116,15 @@ const struct tg_command tg_cmd_adapter = {
     .usage = "BACKEND [--base-url URL] [options]",
     .summary = "serve one backend alone",
     .details =
-        "Serves one backend (openai, openai_compatible, anthropic, gemini, huggingface,\n"
-        "azure_openai, bedrock, vertex, cohere, ollama, local, mock) over the same endpoints as\n"
-        "the gateway, for a gateway on another host that has it as an openai_compatible one.\n"
-        "The credential comes from the provider's own environment variable; more is set with\n"
-        "--set 'models.*.region=eu-west-1'.",
+        "Serves one backend over the same endpoints as the gateway, for a gateway on another host\n"
+        "that has it as an openai_compatible one. The credential comes from the provider's own\n"
+        "environment variable; more is set with --set 'models.*.region=eu-west-1'.\n"
+        "\n"
+        "Backends:"
+#define TG_BACKEND(ID, name, adapters, ...) " " #name
+#include "config/backends.def"
+#undef TG_BACKEND
+    ,
     .options = options,
     .config = true,
     .run = run,

@@ -534,7 +534,7 @@ static void every_registered_adapter_has_its_cases(void **state)
     struct tg_runtime *rt = tg_calloc(1, sizeof *rt);
     assert_non_null(rt);
     tg_server_install_backends(rt);
-    for (size_t i = 0; i < TG_RUNTIME_BACKENDS; i++) {
+    for (size_t i = 0; i < TG_BACKEND_COUNT; i++) {
         const struct tg_adapter *const *list = rt->backends[i].adapters;
         for (; list && *list; list++, n++)
             check_complete(*list);
