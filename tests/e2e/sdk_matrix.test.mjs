@@ -14,7 +14,7 @@ import { BACKENDS, COMPLAINTS, INPUTS, PERSON, Provider, QUESTION, RETRY_AFTER, 
 import { vectorOf } from './support/formats/common.mjs';
 import { until } from './support/wait.mjs';
 
-const ASPECTS = ['chat', 'stream', 'tools', 'streamed tools', 'json', 'embed', 'rerank', 'abort', 'limited', 'bad'];
+const ASPECTS = ['chat', 'stream', 'tools', 'streamed tools', 'json', 'embed', 'rerank', 'abort', 'limited', 'bad', 'cut off'];
 const REMOTE = Object.keys(BACKENDS);
 const KINDS = [...REMOTE, 'mock', 'local'];
 const CLIENTS = Object.keys(clientsOf('http://nowhere'));
@@ -118,6 +118,8 @@ const REMOTE_CHECKS = {
   },
   limited: (c, kind, model) => fails(c, model, ASK, LIMITED),
   bad: (c, kind, model) => fails(c, model, ASK, BAD),
+  // A stream that breaks off is an error, never a short answer.
+  'cut off': (c, kind, model) => assert.rejects(c.stream(model, ASK), (e) => /broke off|break off/.test(e.message)),
 };
 
 // ---- at the mock, which plays the same conversation
@@ -136,6 +138,7 @@ function mockModels() {
   writeFileSync(script, JSON.stringify(SCRIPT));
   const mock = (settings) => ({ backend_type: 'mock', mock: settings });
   return { ...Object.fromEntries(['chat', 'tools', 'json'].map((name) => [`mock-${name}`, mock({ script })])), 'mock-embed': mock({}),
+    'mock-cut': mock({ text, fault: 'reset', fault_after: 2 }),
     'mock-slow': { ...mock({ tokens: 10000, delay: '5ms' }), aliases: CLIENTS.map((_, i) => `mock-slow.${i}`) },
     'mock-limited': mock({ status: 429, retry_after_s: RETRY_AFTER }), 'mock-bad': mock({ status: 400 }) };
 }
@@ -239,7 +242,7 @@ const LOCAL_CHECKS = {
 
 const CHECKS = { mock: MOCK_CHECKS, local: LOCAL_CHECKS };
 const SCENES = { chat: 'chat', stream: 'chat', tools: 'tools', 'streamed tools': 'tools', json: 'json', embed: 'embed', rerank: 'embed',
-  abort: 'slow', limited: 'limited', bad: 'bad' };
+  abort: 'slow', limited: 'limited', bad: 'bad', 'cut off': 'cut' };
 const table = new Map(); // client → kind → { aspect: mark }
 
 function mark(client, kind, aspect, sign) {
@@ -259,7 +262,8 @@ function nameOf(client, kind, aspect) {
 async function play(client, kind, aspect) {
   const c = clients[client];
   const model = nameOf(client, kind, aspect);
-  const method = { 'streamed tools': 'tools', limited: c.chat ? 'chat' : 'rerank', bad: c.chat ? 'chat' : 'rerank' }[aspect] ?? aspect;
+  const method = { 'streamed tools': 'tools', 'cut off': 'stream', limited: c.chat ? 'chat' : 'rerank', bad: c.chat ? 'chat' : 'rerank' }[aspect] ?? aspect;
+  if (aspect === 'cut off' && kind === 'local') return '.';
   if (!c[method]) {
     if (aspect === 'rerank') return ' ';
     await c.lacks[method](model, ASK);
@@ -291,7 +295,7 @@ function print() {
   const head = (s) => s.padEnd(ASPECTS.length + 1);
   const rows = CLIENTS.map((client) => `${client.padEnd(width)}  ${KINDS.map((kind) => head(ASPECTS
     .map((a) => table.get(client)?.get(kind)?.[a] ?? '?').join(''))).join(' ')}`);
-  console.log([`each cell: ${ASPECTS.join(', ')}`, 'x: refused clearly, as the format has no place for it; -: the client has no such call; !: failed',
+  console.log([`each cell: ${ASPECTS.join(', ')}`, 'x: refused clearly, as the format has no place for it; -: the client has no such call; .: see local_engine.test.mjs; !: failed',
     `${' '.repeat(width)}  ${KINDS.map((k) => head(k.slice(0, ASPECTS.length))).join(' ')}`, ...rows].join('\n'));
 }
 

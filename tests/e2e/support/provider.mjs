@@ -139,6 +139,7 @@ const SCENES = {
     if (!schema?.properties?.age) throw new Error(`the schema came as ${JSON.stringify(asked)}`);
     return asked.schema ? { pieces: ['{"name":"Ada",', '"age":36}'] } : { calls: [{ id: 'call_forced', name: asked.forced, args: PERSON }] };
   },
+  cut: () => ({ pieces: SAID }),
   slow: () => ({ pieces: Array.from({ length: 2000 }, (_, i) => `word ${i} `) }),
   embed(asked) {
     return { inputs: asked.inputs };
@@ -155,8 +156,14 @@ async function dribble(res, chunks) {
   res.end();
 }
 
+/** Half of it, and the connection is gone. */
+function breakOff(res, chunks) {
+  for (const chunk of chunks.slice(0, Math.ceil(chunks.length / 2))) res.write(chunk);
+  setTimeout(() => res.destroy(), 20);
+}
+
 /** All of it, cut where no format has its seams. */
-function cut(res, chunks) {
+function send(res, chunks) {
   const all = Buffer.concat(chunks.map((c) => Buffer.from(c)));
   for (let i = 0; i < all.length; i += 131) res.write(all.subarray(i, i + 131));
   res.end();
@@ -241,7 +248,8 @@ export class Provider {
     res.writeHead(200, { 'content-type': format.type });
     const chunks = format.chunks(reply, body);
     if (scene === 'slow') dribble(res, chunks);
-    else cut(res, chunks);
+    else if (scene === 'cut') breakOff(res, chunks);
+    else send(res, chunks);
   }
 
   async stop() {
