@@ -1,6 +1,7 @@
 /* Where a target's credential comes from: what its model says, else the customary variables of its
  * kind of provider. */
 #include "config/load_priv.h"
+#include "config/token.h"
 
 enum { MAX_KEY_FILE_BYTES = 64 * 1024 };
 
@@ -26,7 +27,11 @@ static int key_from_file(struct tg_conf_load *l, struct tg_conf_model_def *d)
     if (rc)
         return tg_conf_go_on(rc);
     rc = tg_conf_note_file(l, d->api_key_file);
-    if (rc == 0)
+    bool good = tg_key_fits_header(tg_str_trim(text));
+    if (!good)
+        tg_conf_error(l, at, key, "'%.*s' holds no credential: expected one line",
+                      TG_STR_ARG(d->api_key_file));
+    if (rc == 0 && good)
         rc = tg_conf_go_on(tg_conf_set(l, row_of("api_key"), d, tg_str_trim(text), at, key));
     tg_secret_wipe((char *)(uintptr_t)text.p, text.n);
     credential(d)->source = TG_CREDENTIAL_FILE;

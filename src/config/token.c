@@ -140,3 +140,12 @@ int tg_oauth_token_parse(struct tg_str json, struct tg_oauth_token *out, struct 
     *out = t;
     return 0;
 }
+
+bool tg_key_fits_header(struct tg_str key)
+{
+    for (size_t i = 0; i < key.n; i++) {
+        if ((unsigned char)key.p[i] < 0x20 || key.p[i] == 0x7f)
+            return false;
+    }
+    return key.n > 0;
+}

@@ -4,6 +4,7 @@
 #ifndef TG_CONFIG_TOKEN_H
 #define TG_CONFIG_TOKEN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/compiler.h"
@@ -32,5 +33,8 @@ struct tg_oauth_token {
  * server's own "error" word when it gave one; TG_E_NOMEM. */
 int tg_oauth_token_parse(struct tg_str json, struct tg_oauth_token *out,
                          struct tg_fail *f) TG_WARN_UNUSED;
+
+/* A key that may stand in a header: one line, and not an empty one. */
+bool tg_key_fits_header(struct tg_str key);
 
 #endif

@@ -52,20 +52,11 @@ static void lasts_until(const struct tg_credential *c, struct tg_credential_stat
 
 /* ---- a key as text: files and commands ---- */
 
-/* It becomes a header's value: one line without control bytes. */
-static bool fit_for_header(struct tg_str s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
-            return false;
-    return s.n > 0 && s.n <= TG_CREDENTIAL_MAX_KEY_BYTES;
-}
-
 static int take_key(const struct tg_credential *c, struct tg_str text, const char *whence,
                     struct tg_credential_state *out, struct tg_fail *f)
 {
     struct tg_str key = tg_str_trim(text);
-    if (!fit_for_header(key))
+    if (!tg_key_fits_header(key) || key.n > TG_CREDENTIAL_MAX_KEY_BYTES)
         return tg_fail_set(f, TG_E_CONFIG,
                            "%s holds no credential: expected one line of at most %d "
                            "bytes",
@@ -230,9 +221,13 @@ static int end_call(const struct tg_credential *c, struct tg_credential_state *o
                     struct tg_fail *f)
 {
     struct tg_oauth_token t;
-    int rc = tg_oauth_token_parse(tg_buf_str(&c->run.answer), &t, f);
+    struct tg_fail why;
+    tg_fail_clear(&why);
+    int rc = tg_oauth_token_parse(tg_buf_str(&c->run.answer), &t, &why);
+    if (rc && c->run.status != 200)
+        return tg_fail_set(f, rc, "%s (status %d)", why.message, c->run.status);
     if (rc)
-        return rc;
+        return tg_fail_set(f, rc, "%s", why.message);
     struct tg_credential_state s = {.key = t.access_token};
     if (c->run.status != 200) {
         tg_credential_state_fini(&s);

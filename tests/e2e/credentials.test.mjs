@@ -6,7 +6,7 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { Gateway, temporaryFolder } from './support/process.mjs';
+import { Gateway, run, temporaryFolder } from './support/process.mjs';
 
 const open = [];
 after(() => open.forEach((server) => { server.closeAllConnections(); server.close(); }));
@@ -92,6 +92,42 @@ test('a key in a file is changed without a restart, and a 401 makes it read at o
   assert.equal(refused.status, 502);
   assert.equal(up.seen.length, seen + 1);
   await gateway.stop();
+});
+
+test('a file that holds no key is refused by name', async () => {
+  const folder = temporaryFolder();
+  const file = path.join(folder, 'key.txt');
+  const yaml = path.join(folder, 'tollgate.yaml');
+  writeFileSync(yaml, JSON.stringify(config({ base_url: 'http://127.0.0.1:9/v1', api_key_file: file })));
+  for (const [text, code] of [['', 2], ['\n\n', 2], ['canary\nsecond\n', 2], ['a\0b', 2], [' good \r\n', 0]]) {
+    writeFileSync(file, text);
+    const checked = await run(['check-config', '--config', yaml]);
+    assert.equal(checked.code, code, checked.stderr);
+    if (code) assert.match(checked.stderr, /api_key_file: '.*key\.txt' holds no credential: expected one line/);
+    assert.doesNotMatch(checked.stdout + checked.stderr, /canary|good/);
+  }
+});
+
+test('a key that the provider quotes goes nowhere', async () => {
+  const secret = 'ZxQ-canary-0123456789';
+  let status = 400;
+  const { url } = await serve((request, body, response) => {
+    response.writeHead(status, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ error: { message: `no: ${request.headers['x-api-key'] ?? request.headers.authorization}`, type: secret, code: secret } }));
+  });
+  const gateway = await Gateway.start({ config: config({ base_url: `${url}/v1`, api_key: secret },
+    { claude: { backend_type: 'anthropic', base_url: url, api_key: secret } }) });
+  for (status of [200, 400, 401, 403, 404, 422, 429, 500, 503]) {
+    for (const model of ['m', 'claude']) {
+      const refused = await chat(gateway, model);
+      assert.ok(refused.status >= 400);
+      assert.doesNotMatch(refused.text, /canary/, `${status} ${model}`);
+    }
+  }
+  status = 400;
+  assert.match((await chat(gateway)).text, /no: \*\*\*/);
+  await gateway.stop();
+  assert.doesNotMatch(gateway.child.stderr, /canary/);
 });
 
 test("a command's key is waited for, renewed after a 401, and its stderr stays its own", async () => {
