@@ -61,6 +61,8 @@ static const char headers[] =
     "request was left out (dropped=...) or done by other means (emulated=...).\"},"
     "\"x-tollgate-cost-usd\":{\"schema\":{\"type\":\"string\"},\"description\":\"What the answer "
     "cost, where a price is known.\"},"
+    "\"x-tollgate-provider-request-id\":{\"schema\":{\"type\":\"string\"},\"description\":\"The "
+    "provider's own id of the request.\"},"
     "\"retry-after\":{\"schema\":{\"type\":\"string\"},\"description\":\"Seconds to wait.\"}}";
 
 /* ---- pieces ---- */
@@ -256,7 +258,8 @@ static void write_good(struct tg_jw *w, const struct op *o)
         tg_jw_obj(w);
         tg_jw_kstr(w, K("description"), K("The answer."));
         write_header_refs(w, o->first->model ? "x-request-id x-tollgate-target x-tollgate-fidelity "
-                                               "x-tollgate-cost-usd"
+                                               "x-tollgate-cost-usd "
+                                               "x-tollgate-provider-request-id"
                                              : "x-request-id");
         write_good_content(w, o);
         tg_jw_end_obj(w);
@@ -289,7 +292,7 @@ static void write_error(struct tg_jw *w, const struct op *o, int status)
     tg_jw_obj(w);
     write_error_description(w, status);
     write_header_refs(w, o->first->model ? "x-request-id x-tollgate-target x-tollgate-fidelity "
-                                           "retry-after"
+                                           "x-tollgate-provider-request-id retry-after"
                                          : "x-request-id");
     tg_jw_key(w, K("content"));
     tg_jw_obj(w);

@@ -492,9 +492,8 @@ static struct tg_str keep_alive_text(struct tg_exchange *x)
     if (x->call.json_array) /* blanks between elements; readers want the bracket to be first */
         return x->out.state == TG_OUTPUT_STREAMING ? TG_STR("\n") : TG_STR("");
     if (x->dialect->write_silence) {
-        struct tg_render_info info = {.model = answer_model(x),
-                                      .created_s = x->started_wall_us / 1000000,
-                                      .call = &x->call};
+        struct tg_render_info info = {
+            .model = answer_model(x), .created_s = x->started_wall_us / 1000000, .call = &x->call};
         tg_buf_clear(&x->rt->scratch);
         x->dialect->write_silence(&info, &x->rt->scratch);
         return tg_buf_ok(&x->rt->scratch) ? tg_buf_str(&x->rt->scratch) : TG_STR("");

@@ -107,9 +107,9 @@ static int finish(void *state, const struct tg_render_info *info, const struct t
 
 static const struct tg_endpoint endpoints[] = {
     {TG_HTTP_POST, "/v1/rerank", "Documents ranked by a query (Jina, vLLM, Together)",
-     "RerankRequest", "Ranking", NULL, "OpenAIError"},
+     "RerankRequest", "Ranking", NULL, "RankingError"},
     {TG_HTTP_POST, "/v2/rerank", "The same where Cohere's clients look for it", "RerankRequest",
-     "Ranking", NULL, "OpenAIError"},
+     "Ranking", NULL, "RankingError"},
 };
 
 const struct tg_dialect tg_dialect_rerank = {

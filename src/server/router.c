@@ -118,12 +118,10 @@ static const struct tg_page_route pages[] = {
     {TG_STR_INIT("/openapi.json"), false, page_openapi, .get = {"This document", "OpenAPI"}},
     {TG_STR_INIT("/docs"), false, page_api_doc,
      .get = {"This document in Swagger UI, to try it", .type = "text/html"}},
-    {TG_STR_INIT("/docs/"), true, page_api_doc,
-     .get = {"A file of that page", .type = "text/javascript"}},
+    {TG_STR_INIT("/docs/"), true, page_api_doc, .get = {"A file of that page", .type = "*/*"}},
     {TG_STR_INIT("/redoc"), false, page_api_doc,
      .get = {"This document in Redoc, to read it", .type = "text/html"}},
-    {TG_STR_INIT("/redoc/"), true, page_api_doc,
-     .get = {"A file of that page", .type = "text/javascript"}},
+    {TG_STR_INIT("/redoc/"), true, page_api_doc, .get = {"A file of that page", .type = "*/*"}},
 };
 
 const struct tg_page_route *tg_router_pages(size_t *out_n)

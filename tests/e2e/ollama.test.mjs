@@ -11,7 +11,7 @@ describe('Ollama', () => {
   before(async () => {
     other = await Upstream.start((req, res) => sendJson(res, completion('m', 'hello')));
     own = await Upstream.start((req, res, record) => sendJson(res, { model: record.json.model, created_at: '2026-01-01T00:00:00Z',
-      message: { role: 'assistant', content: '' }, done: true, done_reason: 'told' }));
+      ...(/generate/.test(req.url) ? { response: '' } : { message: { role: 'assistant', content: '' } }), done: true, done_reason: 'told' }));
     gateway = await Gateway.start({ config: { models: {
       other: { backend_type: 'openai_compatible', base_url: other.url },
       own: { backend_type: 'ollama', base_url: own.url.replace('/v1', '') },

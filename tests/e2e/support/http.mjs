@@ -201,8 +201,9 @@ export class RawSocket {
   }
 }
 
-/** The HTTP answers that bytes hold, in order; interim ones (1xx) too. */
-export function parseResponses(bytes, { head = false } = {}) {
+/** The HTTP answers that bytes hold, in order; interim ones (1xx) too. `head`: no body follows any;
+ *  `heads`: which of them no body follows; `first`: one is enough. Each says where it ends. */
+export function parseResponses(bytes, { head = false, heads = [], first = false } = {}) {
   const all = [];
   let at = 0;
   while (at < bytes.length) {
@@ -219,7 +220,8 @@ export function parseResponses(bytes, { head = false } = {}) {
     }
     const res = { line: lines[0], status: Number(lines[0].split(' ')[1]), headers, complete: true };
     at = end + 4;
-    const bodyless = res.status < 200 || res.status === 204 || res.status === 304 || head;
+    const nth = all.filter((r) => r.status >= 200).length;
+    const bodyless = res.status < 200 || res.status === 204 || res.status === 304 || head || heads[nth];
     if (bodyless) {
       res.body = Buffer.alloc(0);
     } else if (/chunked/i.test(headers['transfer-encoding'] ?? '')) {
@@ -234,7 +236,9 @@ export function parseResponses(bytes, { head = false } = {}) {
       at = bytes.length;
     }
     Object.defineProperty(res, 'json', { get() { return JSON.parse(this.body.toString('utf8')); } });
+    res.end = at;
     all.push(res);
+    if (first) break;
   }
   return all;
 }

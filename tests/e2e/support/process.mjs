@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { anythingKept, assertDescribed, unwatch, watch } from './described.mjs';
+import { request } from './http.mjs';
 import { until, within } from './wait.mjs';
 
 export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
@@ -26,6 +28,13 @@ function killAll() {
   for (const child of running) child.kill('SIGKILL');
 }
 after(killAll);
+after(async () => {
+  if (!anythingKept()) return;
+  const gateway = await Gateway.start({ config: {} });
+  const document = (await request(gateway.port, { path: '/openapi.json' })).json;
+  await gateway.stop();
+  assertDescribed(document);
+});
 const folders = [];
 process.on('exit', () => {
   killAll();
@@ -96,7 +105,14 @@ export async function run(args, { env, cwd, input, ms = STOP_MS } = {}) {
 /** `limitFiles`: how many descriptors it may have, as `ulimit -n` takes it; `detached`: in a process group of its own. */
 export function spawnTollgate(args, { env, cwd, stdin, limitFiles, detached } = {}) {
   const command = limitFiles ? ['sh', '-c', `ulimit -n ${limitFiles}; exec "$0" "$@"`, BIN, ...args] : [BIN, ...args];
-  return new Child(command[0], command.slice(1), { env: cleanEnvironment(env), cwd: cwd ?? temporaryFolder(), stdin, detached });
+  const child = new Child(command[0], command.slice(1), { env: cleanEnvironment(env), cwd: cwd ?? temporaryFolder(), stdin, detached });
+  let port;
+  child.process.stdout.on('data', () => {
+    const found = port ? null : /serves on https?:\/\/\S+:(\d+) with/.exec(child.stdout);
+    if (found) watch(port = found[1]);
+  });
+  child.process.once('exit', () => unwatch(port));
+  return child;
 }
 
 export class Gateway {
