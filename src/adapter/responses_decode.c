@@ -75,9 +75,9 @@ static void note_sealed(struct doc *x, const struct tg_json *item)
     struct tg_str sealed = tg_json_get_str(item, TG_STR("encrypted_content"));
     struct tg_str id = tg_json_get_str(item, TG_STR("id")); /* by which the account knows it */
     if (id.n && tg_json_str_is(tg_json_get(item, TG_STR("type")), TG_STR("reasoning")))
-        x->c.sink->on_event(x->c.sink, &(struct tg_event){.kind = TG_EV_PART_START,
-                                                          .part_kind = TG_PART_REASONING,
-                                                          .id = id});
+        x->c.sink->on_event(
+            x->c.sink,
+            &(struct tg_event){.kind = TG_EV_PART_START, .part_kind = TG_PART_REASONING, .id = id});
     if (sealed.n)
         x->c.sink->on_event(x->c.sink, &(struct tg_event){.kind = TG_EV_DELTA,
                                                           .delta_kind = TG_DELTA_SIGNATURE,
