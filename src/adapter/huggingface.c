@@ -92,7 +92,10 @@ static bool classify(struct tg_arena *a, const struct tg_http_head *head, struct
     const struct tg_json *root = NULL;
     if (tg_json_parse(a, body, NULL, &doc, NULL) == 0)
         root = tg_json_root(doc);
-    tg_huggingface_set_fail(root, head->status, fail);
+    if (root)
+        tg_huggingface_set_fail(root, head->status, fail);
+    else
+        tg_openai_set_http_fail(head, body, NULL, fail);
     fail->retry_after_ms = tg_adapter_retry_after_ms(head);
     if (fail->retry_after_ms < 0)
         fail->retry_after_ms = loading_ms(root);

@@ -162,6 +162,11 @@ static uint64_t tool_features(const struct tg_chat_req *r)
     return bits;
 }
 
+uint64_t tg_features_idle(const struct tg_chat_req *req)
+{
+    return req->tool_choice.parallel || !req->n_tools ? BIT(PARALLEL) : 0;
+}
+
 static uint64_t option_features(const struct tg_chat_req *r)
 {
     uint64_t bits = 0;
@@ -390,17 +395,18 @@ void tg_fidelity_write(const struct tg_losses *l, const struct tg_client_fields 
                        const struct tg_chat_req *req, struct tg_buf *out)
 {
     struct naming dropped = {.client = c, .out = out}, emulated = dropped;
+    uint64_t other = l->emulated & ~l->dropped; /* what is gone is gone */
     bool any = l->dropped || l->left_out.n;
     if (any)
         tg_buf_lit(out, "dropped=");
     put_features(&dropped, l->dropped, req);
     if (l->left_out.n)
         put_name(&dropped, TG_STR(""), l->left_out);
-    if (any && l->emulated)
+    if (any && other)
         tg_buf_lit(out, "; ");
-    if (l->emulated)
+    if (other)
         tg_buf_lit(out, "emulated=");
-    put_features(&emulated, l->emulated, req);
+    put_features(&emulated, other, req);
 }
 
 /* The field that the text names first, without "dropped=". */

@@ -98,6 +98,9 @@ const char *tg_feature_what(enum tg_feature f); /* for people; "" where the name
 
 /* The features that a request uses, as bits. */
 uint64_t tg_features_of(const struct tg_chat_req *req);
+/* Of these, what may be left out without a change: calls side by side are what providers make by
+ * themselves, and where there are no tools there are none. */
+uint64_t tg_features_idle(const struct tg_chat_req *req);
 /* Of `used`, those that the row (TG_FEATURE_COUNT values) gives that fate. */
 uint64_t tg_features_with(uint64_t used, const uint8_t *row, enum tg_fidelity f);
 

@@ -71,7 +71,7 @@ struct tg_part {
     struct tg_str text;         /* TEXT, REASONING, REFUSAL */
     struct tg_media media;      /* IMAGE, DOCUMENT, AUDIO */
     struct tg_str call_id;   /* TOOL_CALL, TOOL_RESULT; REASONING: the item's id, if it has one */
-    struct tg_str tool_name; /* TOOL_CALL; TOOL_RESULT where the dialect names it */
+    struct tg_str tool_name; /* TOOL_CALL; TOOL_RESULT where the dialect names it; RAW: its type */
     struct tg_str arguments; /* TOOL_CALL: JSON text exactly as the model wrote it */
     struct tg_part *parts;   /* TOOL_RESULT */
     size_t n_parts;

@@ -393,7 +393,8 @@ static int on_call_event(struct tg_attempt *a, struct http_state *st,
     TG_UNREACHABLE();
 }
 
-/* The call broke: what the decoder has may still say more, but the call's own reason stands. */
+/* The call broke: what the decoder has may still say more, but the call's own reason stands; unless
+ * the answer was whole before. */
 static int on_broken(struct tg_attempt *a, struct http_state *st, int err)
 {
     /* Over a pooled connection SENT comes late: a retry must know that the request had left. */
@@ -401,9 +402,13 @@ static int on_broken(struct tg_attempt *a, struct http_state *st, int err)
         tg_attempt_to(a, TG_ATTEMPT_WAIT_HEAD);
     (void)tg_fail_set(tg_attempt_fail(a), err, "%s", tg_err_info(err)->text); /* first one wins */
     const struct tg_http_head *head = tg_attempt_response_head(a);
-    if (head && !st->is_error) /* lets the adapter close what it had begun */
-        (void)tg_attempt_adapter(a)->on_end(st->adapter_state, false, tg_attempt_sink(a));
-    return err;
+    if (!head || st->is_error)
+        return err;
+    /* lets the adapter close what it had begun */
+    if (tg_attempt_adapter(a)->on_end(st->adapter_state, false, tg_attempt_sink(a)) < 0)
+        return err;
+    tg_fail_clear(tg_attempt_fail(a));
+    return TG_BACKEND_FINISHED;
 }
 
 static int step(struct tg_attempt *a)

@@ -27,6 +27,7 @@ struct tg_output {
     struct tg_str tier;        /* its service tier */
     struct tg_str provider_id; /* the provider's own name for the request, of the last attempt */
     bool write_failed;         /* the reply took no more */
+    struct tg_passed passed;   /* units of this attempt, the held ones too */
     struct tg_buf held;        /* passed-through units before the first content */
     uint64_t held_since_us;
     struct tg_buf tail;                   /* the last bytes, until the answer is kept */

@@ -64,6 +64,27 @@ static struct tg_str own_tool(const struct tg_chat_req *req)
     return TG_STR("");
 }
 
+/* The type of the first part that only its own format knows; "" if it has none. */
+static struct tg_str own_part(const struct tg_chat_req *req)
+{
+    for (size_t i = 0; i < req->n_messages; i++) {
+        const struct tg_message *m = &req->messages[i];
+        for (size_t k = 0; k < m->n_parts; k++) {
+            if (m->parts[k].kind == TG_PART_RAW && m->parts[k].tool_name.n)
+                return m->parts[k].tool_name;
+        }
+    }
+    return TG_STR("");
+}
+
+/* What kind of it is meant, where the field alone does not say so. */
+static struct tg_str own_type(const struct tg_chat_req *req, enum tg_feature f)
+{
+    return f == TG_FEATURE_TOOL_TYPES ? own_tool(req)
+           : f == TG_FEATURE_RAW_PART ? own_part(req)
+                                      : TG_STR("");
+}
+
 /* The client's own names of what it asks for. */
 static struct tg_client_fields client_of(const struct tg_exchange *x)
 {
@@ -75,13 +96,13 @@ static int refuse(const struct tg_exchange *x, const struct tg_target *t, uint64
 {
     enum tg_feature feature = (enum tg_feature)__builtin_ctzll(refused);
     struct tg_client_fields client = client_of(x);
-    struct tg_str tool = feature == TG_FEATURE_TOOL_TYPES ? own_tool(x->fit.chat) : TG_STR("");
+    struct tg_str type = own_type(x->fit.chat, feature);
     char name[96], quoted[64];
     tg_str_to_c(tg_client_field(&client, feature), name, sizeof name);
     return tg_fail_param(
         f, TG_E_UNSUPPORTED_PARAMETER, name,
-        "'%s'%s%s can't be translated for this model's provider (%s)", name, tool.n ? " " : "",
-        tool.n ? tg_fail_quote(tool, quoted, sizeof quoted) : "", tg_backend_kind_name(t->kind));
+        "'%s'%s%s can't be translated for this model's provider (%s)", name, type.n ? " " : "",
+        type.n ? tg_fail_quote(type, quoted, sizeof quoted) : "", tg_backend_kind_name(t->kind));
 }
 
 /* Quirks say what a provider's chat completions lack, not what its Responses do. */
@@ -108,7 +129,8 @@ static int weigh(struct tg_exchange *x, const struct tg_target *t, const uint8_t
         uint64_t refused = tg_quirks_with(used, row, q, TG_REFUSED);
         if (refused)
             return refuse(x, t, refused, f);
-        x->fit.lost.dropped |= tg_quirks_with(used, row, q, TG_DROPPED);
+        x->fit.lost.dropped |=
+            tg_quirks_with(used & ~tg_features_idle(x->fit.chat), row, q, TG_DROPPED);
         x->fit.lost.emulated |= tg_quirks_with(used, row, q, TG_EMULATED);
     }
     return check_strict(x, t, f);

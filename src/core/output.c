@@ -184,11 +184,27 @@ static void write_tail(struct tg_exchange *x)
     x->out.tail.max_bytes = 0;
 }
 
+/* Comments are no events. */
+static void note_passed(struct tg_exchange *x, struct tg_str raw)
+{
+    if (x->dialect->broken_passed && raw.n && raw.p[0] != ':')
+        x->out.passed.n_events++;
+}
+
+static void note_answer(struct tg_exchange *x, const struct tg_event *ev)
+{
+    if (ev->kind != TG_EV_START || !x->dialect->broken_passed)
+        return;
+    x->out.passed.id = tg_arena_dup(tg_exchange_arena(x), ev->id);
+    x->out.passed.model = tg_arena_dup(tg_exchange_arena(x), ev->model);
+}
+
 static void on_raw(struct tg_sink *s, struct tg_str raw, bool hide)
 {
     struct tg_exchange *x = tg_container_of(s, struct tg_exchange, out.sink);
     if (hide || x->gone)
         return;
+    note_passed(x, raw);
     if (tg_conversation_ends_with(x, raw) && hold_tail(x, raw))
         return;
     if (!x->call.stream) {
@@ -258,6 +274,7 @@ static void on_event(struct tg_sink *s, const struct tg_event *ev)
 {
     struct tg_exchange *x = tg_container_of(s, struct tg_exchange, out.sink);
     note_event(x, ev);
+    note_answer(x, ev);
     tg_opaque_note(x, ev);
     if (!x->out.translated || x->gone || ev->kind == TG_EV_END || ev->kind == TG_EV_ERROR)
         return;
@@ -321,6 +338,7 @@ int tg_output_prepare(struct tg_exchange *x, bool translated)
 {
     fini_rendering(x);
     tg_conversation_again(x);
+    x->out.passed = (struct tg_passed){.n_events = 0};
     tg_buf_fini(&x->out.tail);
     x->out.tail.max_bytes = 0;
     x->out.sink = (struct tg_sink){.on_event = on_event, .on_raw = on_raw};
@@ -454,11 +472,26 @@ static void fail_whole(struct tg_exchange *x, const struct tg_fail *fail)
     x->reply.ops->end(x->reply.ctx);
 }
 
+/* The request's body is gone by then: the answer can't tell its settings. */
+static void fail_passed(struct tg_exchange *x, const struct tg_fail *fail)
+{
+    struct tg_render_info info = {.request_id = x->request_id,
+                                  .model = answer_model(x),
+                                  .created_s = x->started_wall_us / 1000000};
+    if (x->out.held.n) /* a stream that comments have opened */
+        write_held(x);
+    x->dialect->broken_passed(&x->out.passed, &info, fail, &x->rt->scratch);
+}
+
 /* A stream that is one JSON array ends with the error as its last element. */
 static void render_stream_fail(struct tg_exchange *x, const struct tg_fail *fail)
 {
     struct tg_buf *b = &x->rt->scratch;
     bool array = x->call.json_array;
+    if (!x->out.translated && x->dialect->broken_passed) {
+        fail_passed(x, fail);
+        return;
+    }
     if (array)
         tg_buf_str_add(b, x->out.state == TG_OUTPUT_STREAMING ? TG_STR(",\n") : TG_STR("["));
     x->dialect->render_fail(fail, x->request_id, !array, b);

@@ -16,9 +16,9 @@ static TG_COLD int bad_type(const struct tg_field_rule *r, const struct tg_json 
 static TG_COLD int bad_range(const struct tg_field_rule *r, struct tg_fail *f)
 {
     if (r->max >= 1e15)
-        return tg_fail_param(f, TG_E_INVALID_VALUE, r->name.p, "'%s' must be at least %g",
+        return tg_fail_param(f, TG_E_INVALID_VALUE, r->name.p, "'%s' must be at least %.15g",
                              r->name.p, r->min);
-    return tg_fail_param(f, TG_E_INVALID_VALUE, r->name.p, "'%s' must be between %g and %g",
+    return tg_fail_param(f, TG_E_INVALID_VALUE, r->name.p, "'%s' must be between %.15g and %.15g",
                          r->name.p, r->min, r->max);
 }
 

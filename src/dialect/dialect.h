@@ -81,6 +81,12 @@ struct tg_render_info {
     struct tg_arena *arena; /* the exchange's, for what must outlive an event; never per delta */
 };
 
+/* How far a stream was passed through. */
+struct tg_passed {
+    struct tg_str id, model; /* the provider's, "" if unknown */
+    uint64_t n_events;
+};
+
 /* An answer as it is kept. */
 struct tg_kept_answer {
     struct tg_str id, status;
@@ -158,6 +164,9 @@ struct tg_dialect {
      * Nothing may be rendered after it. */
     int (*broken)(void *state, const struct tg_render_info *info, const struct tg_fail *fail,
                   struct tg_buf *out);
+    /* The end of a stream that broke after it was passed through so far; NULL: as above. */
+    void (*broken_passed)(const struct tg_passed *passed, const struct tg_render_info *info,
+                          const struct tg_fail *fail, struct tg_buf *out);
     const char *stream_content_type; /* "text/event-stream" */
     /* Written when a stream has been silent for long; NULL: a comment line of server-sent events;
      * "": nothing may be. */

@@ -128,6 +128,7 @@ static int one_part(const struct place *at, const struct tg_json *v, struct tg_p
     if (tg_str_eq(type, TG_STR("thinking")))
         return thinking_part(at, v, p);
     p->kind = TG_PART_RAW;
+    p->tool_name = type;
     return 0;
 }
 

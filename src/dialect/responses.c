@@ -327,6 +327,7 @@ const struct tg_dialect tg_dialect_responses = {
     .finish = tg_responses_finish,
     .fini = tg_responses_fini,
     .broken = tg_responses_broken,
+    .broken_passed = tg_responses_broken_passed,
     .render_fail = tg_responses_fail,
     .stream_content_type = "text/event-stream",
     .keep = &tg_responses_keep,

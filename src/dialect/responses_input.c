@@ -148,6 +148,7 @@ static int content_part(const struct place *at, const struct tg_json *v, struct 
     if (tg_str_eq(type, TG_STR("input_audio")))
         return audio_part(at, v, p);
     p->kind = TG_PART_RAW;
+    p->tool_name = type;
     return 0;
 }
 
@@ -300,6 +301,7 @@ static int raw_item(struct place *at, struct tg_str type)
     if (!p)
         return no_memory(at);
     p->kind = TG_PART_RAW;
+    p->tool_name = type;
     return 0;
 }
 

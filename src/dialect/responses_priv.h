@@ -152,6 +152,8 @@ int tg_responses_finish(void *state, const struct tg_render_info *info,
                         const struct tg_usage *usage, uint64_t now_us, struct tg_buf *out);
 int tg_responses_broken(void *state, const struct tg_render_info *info, const struct tg_fail *fail,
                         struct tg_buf *out);
+void tg_responses_broken_passed(const struct tg_passed *passed, const struct tg_render_info *info,
+                                const struct tg_fail *fail, struct tg_buf *out);
 void tg_responses_fini(void *state);
 void tg_responses_fail(const struct tg_fail *fail, struct tg_str request_id, bool in_stream,
                        struct tg_buf *out);

@@ -160,8 +160,25 @@ int tg_responses_write_response(const struct tg_responses_render *r,
 
 /* ---- errors ---- */
 
-/* In a stream that was passed through nobody counted: the numbers go on from nowhere, and clients
- * go by the events' types. */
+/* The numbers go on from what the client has; the answer is the provider's still. */
+void tg_responses_broken_passed(const struct tg_passed *passed, const struct tg_render_info *info,
+                                const struct tg_fail *fail, struct tg_buf *out)
+{
+    struct tg_responses_render r = {.state = TG_RESPONSES_BEGUN, .seq = passed->n_events};
+    struct tg_render_info streamed = *info;
+    struct tg_arena a;
+    tg_arena_init(&a, 1024, 1 << 20);
+    if (passed->model.n)
+        streamed.model = passed->model;
+    if (passed->id.n)
+        r.id = passed->id;
+    else if (tg_responses_answer_id(&a, info->request_id, &r.id))
+        r.id = TG_STR("resp_");
+    if (tg_responses_broken(&r, &streamed, fail, out))
+        out->failed = true;
+    tg_arena_fini(&a);
+}
+
 void tg_responses_fail(const struct tg_fail *fail, struct tg_str request_id, bool in_stream,
                        struct tg_buf *out)
 {
@@ -169,13 +186,7 @@ void tg_responses_fail(const struct tg_fail *fail, struct tg_str request_id, boo
         tg_dialect_openai_fail(fail, request_id, false, out);
         return;
     }
-    struct tg_responses_render r = {.state = TG_RESPONSES_BEGUN};
-    struct tg_render_info info = {.model = TG_STR("")};
-    struct tg_arena a;
-    tg_arena_init(&a, 1024, 1 << 20);
-    if (tg_responses_answer_id(&a, request_id, &r.id))
-        r.id = TG_STR("resp_");
-    if (tg_responses_broken(&r, &info, fail, out))
-        out->failed = true;
-    tg_arena_fini(&a);
+    struct tg_render_info info = {.request_id = request_id, .model = TG_STR("")};
+    struct tg_passed nothing = {.n_events = 0};
+    tg_responses_broken_passed(&nothing, &info, fail, out);
 }

@@ -221,11 +221,11 @@ describe('kept responses', () => {
 
   it('an answer that another attempt replaces is not the one that is kept', async () => {
     const shaky = await Upstream.start((req, res) => {
-      // The whole answer in the stream's first event, and then no proper end.
+      // The whole answer in the stream's first event, and then what can't be read.
       const response = { id: 'resp_lost', object: 'response', status: 'completed', store: true, output: [] };
       beginEvents(res);
       res.write(`event: response.completed\ndata: ${JSON.stringify({ type: 'response.completed', response })}\n\n`);
-      setTimeout(() => res.destroy(), 30);
+      setTimeout(() => res.end('data: {"type":\n\n'), 30);
     });
     const other = await Gateway.start({ config: { models: {
       s: { ...target(shaky), api: 'responses', fallbacks: ['t'] }, t: { ...target(own), api: 'responses' } } } });

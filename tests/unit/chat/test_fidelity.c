@@ -69,6 +69,40 @@ static void what_is_used_is_found(void **state)
     assert_int_equal(tg_features_of(&r), want);
 }
 
+/* What asks for the way things are anyway loses nothing, and a function's name is no speaker's. */
+static void what_changes_nothing_is_idle(void **state)
+{
+    struct tg_chat_req r = plain();
+    struct tg_tool tool = {.is_function = true, .strict = -1};
+    struct tg_message m = {.role = TG_ROLE_TOOL, .name = TG_STR("f")};
+    r.messages = &m;
+    r.n_messages = 1;
+    assert_int_equal(tg_features_of(&r), 0);
+    m.role = TG_ROLE_USER;
+    assert_int_equal(tg_features_of(&r), TG_FEATURE_BIT(NAME));
+    r.tool_choice.parallel = 0;
+    assert_int_equal(tg_features_idle(&r), TG_FEATURE_BIT(PARALLEL)); /* no tools */
+    r.tools = &tool;
+    r.n_tools = 1;
+    assert_int_equal(tg_features_idle(&r), 0);
+    r.tool_choice.parallel = 1;
+    assert_int_equal(tg_features_idle(&r), TG_FEATURE_BIT(PARALLEL));
+    assert_true(tg_features_of(&r) & TG_FEATURE_BIT(PARALLEL)); /* a provider may refuse it still */
+}
+
+static void what_is_dropped_is_not_emulated(void **state)
+{
+    struct tg_chat_req r = plain();
+    struct tg_losses l = {.dropped = TG_FEATURE_BIT(SEED),
+                          .emulated = TG_FEATURE_BIT(SEED) | TG_FEATURE_BIT(TOP_K)};
+    tg_fidelity_write(&l, NULL, &r, &b);
+    assert_str(tg_buf_str(&b), "dropped=seed; emulated=top_k");
+    tg_buf_clear(&b);
+    l.emulated = TG_FEATURE_BIT(SEED);
+    tg_fidelity_write(&l, NULL, &r, &b);
+    assert_str(tg_buf_str(&b), "dropped=seed");
+}
+
 static void fates_are_picked(void **state)
 {
     uint8_t row[TG_FEATURE_COUNT] = {0};
@@ -153,6 +187,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nothing_asked_is_nothing_used, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_used_is_found, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_changes_nothing_is_idle, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_dropped_is_not_emulated, setup, teardown),
         cmocka_unit_test_setup_teardown(fates_are_picked, setup, teardown),
         cmocka_unit_test_setup_teardown(the_header_names_them, setup, teardown),
         cmocka_unit_test_setup_teardown(fields_are_the_clients_own, setup, teardown),
