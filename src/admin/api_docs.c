@@ -48,14 +48,14 @@ const char tg_admin_api_docs_policy[] =
 #define TEXT(a) a, a + sizeof(a) - 1
 
 static const struct tg_api_doc docs[] = {
-    {TG_STR_INIT("/docs"), HTML, TEXT(docs_page), false},
-    {TG_STR_INIT("/docs/start.js"), SCRIPT, TEXT(docs_start), false},
-    {TG_STR_INIT("/docs/swagger-ui-bundle.js"), SCRIPT, tg_swagger_js_begin, tg_swagger_js_end,
+    {HTML, TG_STR_INIT("/docs"), TEXT(docs_page), false},
+    {SCRIPT, TG_STR_INIT("/docs/start.js"), TEXT(docs_start), false},
+    {SCRIPT, TG_STR_INIT("/docs/swagger-ui-bundle.js"), tg_swagger_js_begin, tg_swagger_js_end,
      true},
-    {TG_STR_INIT("/docs/swagger-ui.css"), "text/css; charset=utf-8", tg_swagger_css_begin,
+    {"text/css; charset=utf-8", TG_STR_INIT("/docs/swagger-ui.css"), tg_swagger_css_begin,
      tg_swagger_css_end, true},
-    {TG_STR_INIT("/redoc"), HTML, TEXT(redoc_page), false},
-    {TG_STR_INIT("/redoc/redoc.standalone.js"), SCRIPT, tg_redoc_js_begin, tg_redoc_js_end, true},
+    {HTML, TG_STR_INIT("/redoc"), TEXT(redoc_page), false},
+    {SCRIPT, TG_STR_INIT("/redoc/redoc.standalone.js"), tg_redoc_js_begin, tg_redoc_js_end, true},
 };
 
 const struct tg_api_doc *tg_admin_api_doc(struct tg_str path)

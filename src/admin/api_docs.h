@@ -9,8 +9,8 @@
 #include "base/str.h"
 
 struct tg_api_doc {
-    struct tg_str path;
     const char *type; /* media type */
+    struct tg_str path;
     const char *begin, *end;
     bool gzip; /* the bytes are gzip's */
 };
