@@ -218,7 +218,8 @@ static int render(void *state, const struct tg_render_info *info, const struct t
     struct render *r = state;
     if (!info->stream)
         return tg_collect_on_event(&r->collect, ev);
-    bool text = ev->kind == TG_EV_DELTA && ev->delta_kind == TG_DELTA_TEXT;
+    bool text = ev->kind == TG_EV_DELTA && /* a refusal has no other place here */
+                (ev->delta_kind == TG_DELTA_TEXT || ev->delta_kind == TG_DELTA_REFUSAL);
     if (!text && ev->kind != TG_EV_FINISH)
         return 0;
     int first = first_of(r, info, ev->choice);
@@ -243,6 +244,7 @@ static int single_choice(const struct render *r, const struct tg_collect_choice 
     struct tg_buf text;
     tg_buf_init(&text, TG_COLLECT_MAX_BYTES);
     tg_collect_text(ch, TG_PART_TEXT, &text);
+    tg_collect_text(ch, TG_PART_REFUSAL, &text);
     int rc = tg_buf_ok(&text) ? 0 : TG_E_NOMEM;
     write_choice(ch->index, r->echo, tg_buf_str(&text), out);
     tg_buf_fini(&text);
