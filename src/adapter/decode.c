@@ -196,3 +196,18 @@ int64_t tg_decode_count(const struct tg_json *obj, struct tg_str name)
     int64_t n;
     return tg_json_i64(tg_json_get(obj, name), &n) == 0 && n > 0 ? n : 0;
 }
+
+void tg_decode_token(struct tg_str token, struct tg_str logprob, struct tg_buf *out)
+{
+    tg_buf_lit(out, "{\"token\":");
+    tg_buf_json_str(out, token);
+    tg_buf_lit(out, ",\"logprob\":");
+    tg_buf_str_add(out, logprob.n ? logprob : TG_STR("0"));
+    tg_buf_lit(out, ",\"bytes\":[");
+    for (size_t i = 0; i < token.n; i++) {
+        if (i)
+            tg_buf_char(out, ',');
+        tg_buf_u64(out, (unsigned char)token.p[i]);
+    }
+    tg_buf_char(out, ']');
+}

@@ -83,5 +83,7 @@ void tg_parts_cite(struct tg_parts *p, struct tg_sink *sink, const struct tg_cit
 
 /* A count of tokens; 0 where none is given. */
 int64_t tg_decode_count(const struct tg_json *obj, struct tg_str name);
+/* `{"token":…,"logprob":…,"bytes":[…]`, the beginning of a token in OpenAI chat's logprobs. */
+void tg_decode_token(struct tg_str token, struct tg_str logprob, struct tg_buf *out);
 
 #endif

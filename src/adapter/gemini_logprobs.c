@@ -1,22 +1,12 @@
 /* LogprobsResult {chosenCandidates:[{token,logProbability}],topCandidates:[{candidates:[…]}]} as
  * OpenAI chat's {"content":[{"token","logprob","bytes","top_logprobs":[…]}],"refusal":null}. */
+#include "adapter/decode_priv.h"
 #include "adapter/gemini_priv.h"
 
 static void token(const struct tg_json *v, struct tg_buf *out)
 {
-    struct tg_str logprob = tg_json_num(tg_json_get(v, TG_STR("logProbability")));
-    struct tg_str text = tg_json_get_str(v, TG_STR("token"));
-    tg_buf_lit(out, "{\"token\":");
-    tg_buf_json_str(out, text);
-    tg_buf_lit(out, ",\"logprob\":");
-    tg_buf_str_add(out, logprob.n ? logprob : TG_STR("0"));
-    tg_buf_lit(out, ",\"bytes\":[");
-    for (size_t i = 0; i < text.n; i++) {
-        if (i)
-            tg_buf_char(out, ',');
-        tg_buf_u64(out, (unsigned char)text.p[i]);
-    }
-    tg_buf_char(out, ']');
+    tg_decode_token(tg_json_get_str(v, TG_STR("token")),
+                    tg_json_num(tg_json_get(v, TG_STR("logProbability"))), out);
 }
 
 void tg_gemini_logprobs(const struct tg_json *result, struct tg_buf *out)

@@ -23,7 +23,7 @@ static int encode(struct tg_arena *a, const struct tg_chat_req *req,
     int rc = make_request(a, path, target, &r);
     if (rc)
         return tg_fail_set(fail, rc, "not enough memory for the request");
-    rc = tg_ollama_encode_body(a, req, target, &r.body, &r.emulated, fail);
+    rc = tg_ollama_encode_body(a, req, target, &r.body, &r.dropped, &r.emulated, fail);
     if (rc)
         return rc;
     *out = r;

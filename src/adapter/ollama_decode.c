@@ -55,6 +55,58 @@ static void say(struct tg_ollama_dec *d, struct tg_sink *sink, enum tg_part_kind
     tg_parts_say(&d->parts, sink, kind, delta, text);
 }
 
+/* [{"token","logprob","top_logprobs":[…]}] in OpenAI chat's form, in the scratch arena; "" without
+ * any. Source: Ollama's api/types.go, Logprob. */
+static struct tg_str logprobs_of(struct tg_ollama_dec *d, const struct tg_json *list)
+{
+    struct tg_buf b;
+    struct tg_json_iter it = tg_json_iter(list);
+    if (!tg_json_is_arr(list) || !tg_json_count(list))
+        return TG_STR("");
+    tg_buf_init(&b, SIZE_MAX / 4);
+    tg_buf_lit(&b, "{\"content\":[");
+    while (tg_json_next(&it)) {
+        struct tg_json_iter k = tg_json_iter(tg_json_get(it.value, TG_STR("top_logprobs")));
+        if (it.index)
+            tg_buf_char(&b, ',');
+        tg_decode_token(tg_json_get_str(it.value, TG_STR("token")),
+                        tg_json_num(tg_json_get(it.value, TG_STR("logprob"))), &b);
+        tg_buf_lit(&b, ",\"top_logprobs\":[");
+        while (tg_json_next(&k)) {
+            if (k.index)
+                tg_buf_char(&b, ',');
+            tg_decode_token(tg_json_get_str(k.value, TG_STR("token")),
+                            tg_json_num(tg_json_get(k.value, TG_STR("logprob"))), &b);
+            tg_buf_char(&b, '}');
+        }
+        tg_buf_lit(&b, "]}");
+    }
+    tg_buf_lit(&b, "],\"refusal\":null}");
+    struct tg_str s = tg_buf_ok(&b) ? tg_arena_dup(&d->base.scratch, tg_buf_str(&b)) : TG_STR("");
+    tg_buf_fini(&b);
+    return s;
+}
+
+static void say_text(struct tg_ollama_dec *d, struct tg_sink *sink, const struct tg_json *root,
+                     struct tg_str text)
+{
+    struct tg_str logprobs = text.n && !d->base.resp.tap
+                                 ? logprobs_of(d, tg_json_get(root, TG_STR("logprobs")))
+                                 : TG_STR("");
+    if (!logprobs.n) {
+        say(d, sink, TG_PART_TEXT, TG_DELTA_TEXT, text);
+        return;
+    }
+    if (!d->parts.open || d->parts.kind != TG_PART_TEXT)
+        tg_parts_open(&d->parts, sink, TG_PART_TEXT, TG_STR(""), TG_STR(""));
+    d->content_seen = true;
+    emit(sink, (struct tg_event){.kind = TG_EV_DELTA,
+                                 .part = d->parts.part,
+                                 .delta_kind = TG_DELTA_TEXT,
+                                 .text = text,
+                                 .logprobs = logprobs});
+}
+
 static int one_call(struct tg_ollama_dec *d, struct tg_json_doc *doc, const struct tg_json *call,
                     struct tg_sink *sink)
 {
@@ -163,9 +215,9 @@ static int on_object(struct tg_ollama_dec *d, struct tg_json_doc *doc, struct tg
                                  "the provider's answer could not be understood");
     say(d, sink, TG_PART_REASONING, TG_DELTA_REASONING,
         tg_json_get_str(generate ? root : m, TG_STR("thinking")));
-    say(d, sink, TG_PART_TEXT, TG_DELTA_TEXT,
-        generate ? tg_json_get_str(root, TG_STR("response"))
-                 : tg_json_get_str(m, TG_STR("content")));
+    say_text(d, sink, root,
+             generate ? tg_json_get_str(root, TG_STR("response"))
+                      : tg_json_get_str(m, TG_STR("content")));
     int rc = calls(d, doc, tg_json_get(m, TG_STR("tool_calls")), sink);
     if (rc)
         return tg_decoder_broken(&d->base, sink, rc, "");

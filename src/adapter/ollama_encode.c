@@ -24,8 +24,8 @@ const uint8_t tg_ollama_fidelity[TG_FEATURE_COUNT] = {
     ROW(MAX_TOKENS, NATIVE),
     ROW(SEED, NATIVE),
     ROW(N, REFUSED),
-    ROW(LOGPROBS, DROPPED),
-    ROW(TOP_LOGPROBS, DROPPED),
+    ROW(LOGPROBS, NATIVE),
+    ROW(TOP_LOGPROBS, NATIVE),
     ROW(STOP, NATIVE),
     ROW(LOGIT_BIAS, DROPPED),
     ROW(TOOLS, NATIVE),
@@ -358,6 +358,19 @@ static int write_inputs(struct tg_jw *w, const struct tg_inputs *in, struct tg_f
     return rc;
 }
 
+/* Not of a raw completion: OpenAI's old form of them has text offsets, which Ollama does not tell.
+ */
+static void write_logprobs(struct tg_jw *w, const struct tg_chat_req *req)
+{
+    const struct tg_sampling *s = &req->sampling;
+    if (req->is_completion)
+        return;
+    if (s->has & TG_HAS_LOGPROBS)
+        tg_jw_kbool(w, TG_STR("logprobs"), s->logprobs);
+    if (s->has & TG_HAS_TOP_LOGPROBS)
+        tg_jw_ki64(w, TG_STR("top_logprobs"), s->top_logprobs);
+}
+
 static int write_body(struct tg_arena *a, struct tg_jw *w, const struct tg_chat_req *req,
                       const struct tg_adapter_target *target, struct tg_fail *f)
 {
@@ -375,6 +388,7 @@ static int write_body(struct tg_arena *a, struct tg_jw *w, const struct tg_chat_
         }
         tg_jw_kbool(w, TG_STR("stream"), req->stream);
         write_options(w, &req->sampling);
+        write_logprobs(w, req);
         write_format(w, &req->format);
         write_think(w, &req->reasoning);
     }
@@ -386,7 +400,7 @@ static int write_body(struct tg_arena *a, struct tg_jw *w, const struct tg_chat_
 
 int tg_ollama_encode_body(struct tg_arena *a, const struct tg_chat_req *req,
                           const struct tg_adapter_target *target, struct tg_str *out,
-                          uint64_t *out_emulated, struct tg_fail *fail)
+                          uint64_t *out_dropped, uint64_t *out_emulated, struct tg_fail *fail)
 {
     struct tg_str e = req->reasoning.effort;
     bool exact = tg_str_eq(e, TG_STR("low")) || tg_str_eq(e, TG_STR("medium")) ||
@@ -396,7 +410,10 @@ int tg_ollama_encode_body(struct tg_arena *a, const struct tg_chat_req *req,
     struct tg_jw w = tg_jw(&b);
     int rc = write_body(a, &w, req, target, fail);
     rc = tg_adapter_take_body(a, &b, rc, out, fail);
-    if (rc == 0)
-        *out_emulated = e.n && !exact ? TG_FEATURE_BIT(EFFORT) : 0;
-    return rc;
+    if (rc)
+        return rc;
+    *out_emulated = e.n && !exact ? TG_FEATURE_BIT(EFFORT) : 0;
+    *out_dropped = req->is_completion ? TG_FEATURE_BIT(LOGPROBS) | TG_FEATURE_BIT(TOP_LOGPROBS) : 0;
+    *out_dropped &= tg_features_of(req);
+    return 0;
 }

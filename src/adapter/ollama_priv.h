@@ -13,7 +13,8 @@ extern const uint8_t tg_ollama_fidelity[];
 /* Chat, generate (raw prompts) and embed, by the request. */
 int tg_ollama_encode_body(struct tg_arena *a, const struct tg_chat_req *req,
                           const struct tg_adapter_target *target, struct tg_str *out,
-                          uint64_t *out_emulated, struct tg_fail *fail) TG_WARN_UNUSED;
+                          uint64_t *out_dropped, uint64_t *out_emulated,
+                          struct tg_fail *fail) TG_WARN_UNUSED;
 
 struct tg_ollama_dec {
     struct tg_decoder base;

@@ -181,6 +181,44 @@ static void bedrock_takes_tiers_and_metadata(void **state)
     assert_lacks(out.body, "requestMetadata");
 }
 
+static struct tg_buf seen;
+
+static void keep_logprobs(struct tg_sink *sink, const struct tg_event *ev)
+{
+    if (ev->kind == TG_EV_DELTA) {
+        tg_buf_str_add(&seen, ev->text);
+        tg_buf_str_add(&seen, ev->logprobs);
+    }
+}
+
+static void keep_nothing(struct tg_sink *sink, struct tg_str raw, bool hide) {}
+
+static void ollama_tells_logprobs(void **state)
+{
+    static const char lines[] =
+        "{\"model\":\"m\",\"message\":{\"content\":\"a\"},\"done\":false,\"logprobs\":[{\"token\":"
+        "\"a\",\"logprob\":-0.5,\"top_logprobs\":[{\"token\":\"\\u00e9\",\"logprob\":-1}]}]}\n"
+        "{\"model\":\"m\",\"message\":{\"content\":\"b\"},\"done\":false,\"logprobs\":[]}\n"
+        "{\"model\":\"m\",\"message\":{\"content\":\"\"},\"done\":true,\"done_reason\":\"stop\"}\n";
+    struct tg_adapter_response resp = {.stream = true, .task = TG_TASK_CHAT};
+    struct tg_sink sink = {.on_event = keep_logprobs, .on_raw = keep_nothing};
+    void *dec = tg_arena_zalloc(&arena, tg_adapter_ollama.state_bytes);
+    tg_buf_init(&seen, 4096);
+    assert_int_equal(tg_adapter_ollama.begin(dec, &resp), 0);
+    for (size_t i = 0; i < sizeof lines - 1; i++)
+        assert_int_equal(tg_adapter_ollama.on_bytes(dec, tg_str_make(lines + i, 1), &sink), 0);
+    assert_int_equal(tg_adapter_ollama.on_end(dec, true, &sink), 0);
+    tg_adapter_ollama.fini(dec);
+    assert_str(tg_buf_str(&seen),
+               "a{\"content\":[{\"token\":\"a\",\"logprob\":-0.5,\"bytes\":[97],\"top_logprobs\":["
+               "{\"token\":\"\xc3\xa9\",\"logprob\":-1,\"bytes\":[195,169]}]}],\"refusal\":null}b");
+    tg_buf_fini(&seen);
+    feature_use(&u, &req, TG_FEATURE_PROMPT);
+    feature_use_sampling(&req.sampling, TG_FEATURE_LOGPROBS);
+    assert_int_equal(encode(&tg_adapter_ollama), 0);
+    assert_int_equal(out.dropped, TG_FEATURE_BIT(LOGPROBS));
+}
+
 static struct tg_str header(const char *name)
 {
     struct tg_http_head head = {.headers = out.headers, .n_headers = out.n_headers};
@@ -275,6 +313,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(cohere_forces_one_tool, setup, teardown),
         cmocka_unit_test_setup_teardown(cohere_knows_what_embeddings_are_for, setup, teardown),
         cmocka_unit_test_setup_teardown(bedrock_takes_tiers_and_metadata, setup, teardown),
+        cmocka_unit_test_setup_teardown(ollama_tells_logprobs, setup, teardown),
         cmocka_unit_test_setup_teardown(bedrock_heads, setup, teardown),
         cmocka_unit_test_setup_teardown(bedrock_conversations, setup, teardown),
     };
