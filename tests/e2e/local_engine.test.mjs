@@ -229,7 +229,7 @@ describe('local engine', { skip }, () => {
       json_schema: { name: 'x', schema: { type: 'thing' } } } },
     'response_format.json_schema.schema.properties.a.not': { response_format: { type: 'json_schema',
       json_schema: { name: 'x', strict: true, schema: { type: 'object', properties: { a: { not: {} } } } } } },
-    'image:inline': { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }] }] },
+    image_url: { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }] }] },
     n: { n: 17 },
     logit_bias: { logit_bias: { x: 1 } },
     stop: { stop: Array.from({ length: 17 }, (_, i) => `s${i}`) },
