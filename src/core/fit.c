@@ -1,6 +1,7 @@
 /* How a request goes to a target: passed through or translated, and what is lost on the way. A
  * request that a target can't take is refused here, before anything is sent. */
-#include "base/assert.h"
+#include <stdio.h>
+
 #include "base/err.h"
 #include "chat/drop.h"
 #include "core/exchange_priv.h"
@@ -245,12 +246,16 @@ int tg_fit_target(struct tg_exchange *x, const struct tg_target *t, struct tg_fa
 
 /* ---- saying so ---- */
 
-/* What a client of this dialect calls what encoders call so; "" when it is the same. */
-static struct tg_str client_name(const struct tg_exchange *x, struct tg_str param)
+/* What a client of this dialect calls what encoders call so; "" when it is the same. What of the
+ * param stands behind the name goes to *out_rest. */
+static struct tg_str client_name(const struct tg_exchange *x, struct tg_str param,
+                                 struct tg_str *out_rest)
 {
+    static const struct tg_str schema = TG_STR_INIT("response_format.json_schema.schema");
     struct tg_client_fields client = client_of(x);
     const char *prompt = x->dialect->prompt_field ? x->dialect->prompt_field : "messages";
     struct tg_str head = param;
+    *out_rest = TG_STR("");
     for (size_t i = 0; i < head.n; i++) {
         if (head.p[i] == '[' || head.p[i] == '.' || head.p[i] == ':')
             head.n = i;
@@ -258,6 +263,12 @@ static struct tg_str client_name(const struct tg_exchange *x, struct tg_str para
     if (tg_str_eq(head, TG_STR("messages")) || tg_str_eq(head, TG_STR("input")) ||
         tg_str_eq(head, TG_STR("prompt")))
         return tg_str_eq(head, tg_str_c(prompt)) ? TG_STR("") : tg_str_c(prompt);
+    if (tg_str_starts(param, schema) && x->dialect->format != TG_WIRE_OPENAI_CHAT) {
+        struct tg_str name = tg_client_field(&client, TG_FEATURE_JSON_SCHEMA);
+        ptrdiff_t colon = tg_str_chr(name, ':');
+        *out_rest = tg_str_from(param, schema.n);
+        return colon < 0 ? name : tg_str_first(name, (size_t)colon);
+    }
     for (int f = 0; f < TG_FEATURE_COUNT; f++) {
         if (client.names && client.names[f] &&
             tg_str_eq(param, tg_str_c(tg_feature_name((enum tg_feature)f))))
@@ -268,22 +279,24 @@ static struct tg_str client_name(const struct tg_exchange *x, struct tg_str para
 
 void tg_fit_rename(const struct tg_exchange *x, struct tg_fail *f)
 {
-    struct tg_str param = tg_str_c(f->param), text = tg_str_c(f->message);
+    char was[sizeof f->param];
+    struct tg_str param = tg_str_make(was, tg_str_to_c(tg_str_c(f->param), was, sizeof was)), rest;
     struct tg_str name =
-        param.n && f->source != TG_FAIL_PROVIDER ? client_name(x, param) : TG_STR("");
+        param.n && f->source != TG_FAIL_PROVIDER ? client_name(x, param, &rest) : TG_STR("");
     if (!name.n || tg_str_eq(name, param))
         return;
+    snprintf(f->param, sizeof f->param, "%.*s%.*s", TG_STR_ARG(name), TG_STR_ARG(rest));
+    struct tg_str text = tg_str_c(f->message);
     ptrdiff_t at = tg_str_find(text, param);
+    if (at < 0)
+        return;
     struct tg_buf b;
     tg_buf_init(&b, 4096);
-    tg_buf_str_add(&b, at < 0 ? text : tg_str_first(text, (size_t)at));
-    if (at >= 0) {
-        tg_buf_str_add(&b, name);
-        tg_buf_str_add(&b, tg_str_from(text, (size_t)at + param.n));
-    }
+    tg_buf_str_add(&b, tg_str_first(text, (size_t)at));
+    tg_buf_str_add(&b, tg_str_c(f->param));
+    tg_buf_str_add(&b, tg_str_from(text, (size_t)at + param.n));
     if (tg_buf_ok(&b))
         tg_str_to_c(tg_buf_str(&b), f->message, sizeof f->message);
-    tg_str_to_c(name, f->param, sizeof f->param);
     tg_buf_fini(&b);
 }
 

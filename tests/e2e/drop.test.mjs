@@ -115,6 +115,10 @@ describe('names of fields', () => {
     const part = await post(gateway, '/v1/messages', { model: 'm', max_tokens: 9, messages: [user([{ type: 'document', source: { type: 'url', url: 'https://x.example/a.pdf' } }])] });
     assert.equal(part.status, 400);
     assert.match(part.json.error.message, /document\.source\.url/);
+    const schema = await post(gateway, '/v1beta/models/tollgate-tiny:generateContent', { contents: [{ parts: [{ text: 'Hi' }] }],
+      generationConfig: { responseMimeType: 'application/json', responseJsonSchema: { type: 'thing' } } });
+    assert.equal(schema.status, 400, schema.text);
+    assert.match(schema.json.error.message, /generationConfig\.responseJsonSchema\.type/);
     assert.equal(upstream.requests.length, 3);
     await stop();
   });
