@@ -79,7 +79,37 @@ static bool own(const struct tg_chat_req *req)
 
 /* ---- options ---- */
 
-static void write_options(struct tg_jw *w, const struct tg_sampling *s)
+/* What was not understood, as an object: of `options`, what goes in with those that were. */
+struct extra {
+    struct tg_json_doc *doc;
+    const struct tg_json *all, *options; /* NULL: none */
+};
+
+static int read_extra(struct tg_arena *a, const struct tg_chat_req *req, struct extra *out)
+{
+    *out = (struct extra){0};
+    if (!own(req) || !req->extra.members.n)
+        return 0;
+    struct tg_str text = tg_arena_printf(a, "{%.*s}", TG_STR_ARG(req->extra.members));
+    int rc = text.p ? tg_json_parse(a, text, NULL, &out->doc, NULL) : TG_E_NOMEM;
+    if (rc)
+        return rc;
+    out->all = tg_json_root(out->doc);
+    out->options = tg_json_get(out->all, TG_STR("options"));
+    return 0;
+}
+
+static void write_members_but(struct tg_jw *w, const struct extra *e, const struct tg_json *from,
+                              const struct tg_json *but)
+{
+    struct tg_json_iter it = tg_json_iter(from);
+    while (tg_json_next(&it)) {
+        if (it.value != but)
+            tg_jw_kraw(w, it.name, tg_json_raw(e->doc, it.value));
+    }
+}
+
+static void write_options(struct tg_jw *w, const struct tg_sampling *s, const struct extra *e)
 {
     const struct {
         unsigned bit;
@@ -96,7 +126,7 @@ static void write_options(struct tg_jw *w, const struct tg_sampling *s)
     const unsigned known = TG_HAS_TEMPERATURE | TG_HAS_TOP_P | TG_HAS_MIN_P | TG_HAS_PRESENCE |
                            TG_HAS_FREQUENCY | TG_HAS_REPEAT | TG_HAS_TOP_K | TG_HAS_SEED |
                            TG_HAS_MAX_TOKENS;
-    if (!(s->has & known) && !s->n_stops)
+    if (!(s->has & known) && !s->n_stops && !tg_json_count(e->options))
         return;
     tg_jw_key(w, TG_STR("options"));
     tg_jw_obj(w);
@@ -113,6 +143,7 @@ static void write_options(struct tg_jw *w, const struct tg_sampling *s)
     if (s->n_stops) {
         tg_jw_kstrs(w, TG_STR("stop"), s->stops, s->n_stops);
     }
+    write_members_but(w, e, e->options, NULL);
     tg_jw_end_obj(w);
 }
 
@@ -374,7 +405,10 @@ static void write_logprobs(struct tg_jw *w, const struct tg_chat_req *req)
 static int write_body(struct tg_arena *a, struct tg_jw *w, const struct tg_chat_req *req,
                       const struct tg_adapter_target *target, struct tg_fail *f)
 {
-    int rc = 0;
+    struct extra e;
+    int rc = read_extra(a, req, &e);
+    if (rc)
+        return tg_fail_set(f, rc, "not enough memory for the request");
     tg_jw_obj(w);
     tg_jw_kstr(w, TG_STR("model"), target->model);
     if (req->task == TG_TASK_EMBED) {
@@ -387,13 +421,12 @@ static int write_body(struct tg_arena *a, struct tg_jw *w, const struct tg_chat_
             rc = write_chat(a, w, req, f);
         }
         tg_jw_kbool(w, TG_STR("stream"), req->stream);
-        write_options(w, &req->sampling);
+        write_options(w, &req->sampling, &e);
         write_logprobs(w, req);
         write_format(w, &req->format);
         write_think(w, &req->reasoning);
     }
-    if (own(req))
-        tg_jw_members(w, req->extra.members);
+    write_members_but(w, &e, e.all, req->task == TG_TASK_EMBED ? NULL : e.options);
     tg_jw_end_obj(w);
     return rc;
 }

@@ -81,7 +81,8 @@ static int parse_chat(struct tg_arena *a, const struct tg_call *call, struct tg_
     int rc = tg_ollama_parse_options(a, b, &req, f);
     if (rc == 0)
         rc = tg_ollama_parse_messages(a, b, &req, f);
-    if (rc == 0 && tg_body_top_extra(a, b, &chat_table, &req.extra) < 0)
+    if (rc == 0 && (tg_body_top_extra(a, b, &chat_table, &req.extra) < 0 ||
+                    tg_ollama_left_options(a, b, &req.extra) < 0))
         rc = tg_fail_set(f, TG_E_NOMEM, "not enough memory for the request");
     if (rc == 0)
         *out = req;
@@ -120,7 +121,8 @@ static int parse_generate(struct tg_arena *a, const struct tg_call *call, struct
         req.prompt = tg_body_str(b, TG_F_PROMPT);
     else
         rc = prompt_messages(a, b, &req, f);
-    if (rc == 0 && tg_body_top_extra(a, b, &generate_table, &req.extra) < 0)
+    if (rc == 0 && (tg_body_top_extra(a, b, &generate_table, &req.extra) < 0 ||
+                    tg_ollama_left_options(a, b, &req.extra) < 0))
         rc = tg_fail_set(f, TG_E_NOMEM, "not enough memory for the request");
     if (rc == 0)
         *out = req;

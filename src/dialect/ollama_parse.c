@@ -139,6 +139,38 @@ int tg_ollama_parse_options(struct tg_arena *a, const struct tg_body *b, struct 
     return rc ? rc : read_think(b, &out->reasoning, f);
 }
 
+static bool is_read(struct tg_str name, const void *ctx)
+{
+    static const struct tg_str known[] = {
+        TG_STR_INIT("temperature"),
+        TG_STR_INIT("top_p"),
+        TG_STR_INIT("min_p"),
+        TG_STR_INIT("top_k"),
+        TG_STR_INIT("presence_penalty"),
+        TG_STR_INIT("frequency_penalty"),
+        TG_STR_INIT("repeat_penalty"),
+        TG_STR_INIT("seed"),
+        TG_STR_INIT("num_predict"),
+        TG_STR_INIT("stop"),
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(known); i++) {
+        if (tg_str_eq(name, known[i]))
+            return true;
+    }
+    return false;
+}
+
+int tg_ollama_left_options(struct tg_arena *a, const struct tg_body *b, struct tg_extra *io)
+{
+    struct tg_extra left;
+    int rc = tg_body_extra(a, b->doc, b->v[TG_F_OPTIONS], is_read, NULL, &left);
+    if (rc || !left.members.n)
+        return rc;
+    io->members = tg_arena_printf(a, "\"options\":{%.*s}%s%.*s", TG_STR_ARG(left.members),
+                                  io->members.n ? "," : "", TG_STR_ARG(io->members));
+    return io->members.p ? 0 : TG_E_NOMEM;
+}
+
 /* ---- messages ---- */
 
 struct place {

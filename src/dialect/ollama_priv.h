@@ -10,6 +10,10 @@
 /* `options`, `format`, `think`, `tools` into the request. */
 int tg_ollama_parse_options(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *out,
                             struct tg_fail *f) TG_WARN_UNUSED;
+/* Adds an `options` of those that parse_options() has no place for to what was not understood.
+ * NOMEM. */
+int tg_ollama_left_options(struct tg_arena *a, const struct tg_body *b,
+                           struct tg_extra *io) TG_WARN_UNUSED;
 int tg_ollama_parse_messages(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *out,
                              struct tg_fail *f) TG_WARN_UNUSED;
 /* A list of base64 images as parts behind the first *io_n. */

@@ -63,6 +63,24 @@ describe('Ollama', () => {
     assert.equal((await send('/v1/chat/completions', body, type)).status, 415);
   });
 
+  it('options that others don\'t have are named', async () => {
+    const body = { messages: [{ role: 'user', content: 'q' }], stream: false, options: { num_ctx: 8192, seed: 1, mirostat: 2, num_predict: -1 } };
+    const res = await post('/api/chat', { model: 'other', ...body });
+    assert.equal(res.status, 200, res.text);
+    assert.match(res.headers['x-tollgate-fidelity'], /dropped=\S*num_ctx\S*/);
+    assert.match(res.headers['x-tollgate-fidelity'], /mirostat/);
+    assert.doesNotMatch(res.headers['x-tollgate-fidelity'], /seed|num_predict/);
+    const generated = await post('/api/generate', { model: 'other', prompt: 'q', stream: false, options: { num_ctx: 1 }, keep_alive: 5 });
+    assert.match(generated.headers['x-tollgate-fidelity'], /num_ctx/);
+    assert.match(generated.headers['x-tollgate-fidelity'], /keep_alive/);
+    const strict = await request(gateway.port, { method: 'POST', path: '/api/chat', json: { model: 'other', ...body }, headers: { 'x-tollgate-strict': '1' } });
+    assert.equal(strict.status, 400);
+    assert.match(strict.json.error, /num_ctx/);
+    const same = await post('/api/chat', { model: 'own', ...body });
+    assert.equal(same.headers['x-tollgate-fidelity'], undefined);
+    assert.deepEqual(own.requests.at(-1).json.options, body.options);
+  });
+
   it('pictures come as base64 or as a data URL', async () => {
     const png = 'iVBORw0KGgoAAA==';
     for (const image of [png, `data:image/png;base64,${png}`]) {
