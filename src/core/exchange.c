@@ -196,9 +196,12 @@ static void on_timer(struct tg_timer *t)
     struct tg_exchange *x = tg_container_of(t, struct tg_exchange, timer);
     bool streams = x->state == TG_EXCHANGE_STREAM;
     if (streams || (x->state == TG_EXCHANGE_RUN && x->attempt && x->call.stream)) {
-        if (tg_clock_mono_us() - x->last_output_us >= TG_EXCHANGE_KEEP_ALIVE_MS * 1000ull)
+        uint64_t silent_ms = (tg_clock_mono_us() - x->last_output_us) / 1000;
+        if (silent_ms >= TG_EXCHANGE_KEEP_ALIVE_MS) {
             tg_output_keep_alive(x);
-        tg_timer_start(x->rt->loop, &x->timer, TG_EXCHANGE_KEEP_ALIVE_MS);
+            silent_ms = 0;
+        }
+        tg_timer_start(x->rt->loop, &x->timer, TG_EXCHANGE_KEEP_ALIVE_MS - silent_ms);
         return;
     }
     tg_loop_wake(x->rt->loop, &x->task);
