@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "chat/drop.h"
 #include "core/exchange_priv.h"
+#include "core/headers_priv.h"
 
 static const struct tg_backend_ops *ops_of(const struct tg_exchange *x, const struct tg_target *t)
 {
@@ -217,6 +218,21 @@ static int prepare(struct tg_exchange *x, const struct tg_target *t, bool same, 
     return rc == 0 && drops ? leave_out(x, t, same, f) : rc;
 }
 
+/* What the client's headers ask for and this target's API has no header for. Vertex has them;
+ * Bedrock, whose API for Claude is Anthropic's too, does not. */
+static int lose_betas(struct tg_exchange *x, const struct tg_target *t, const struct tg_adapter *ad)
+{
+    struct tg_arena *a = tg_exchange_body_arena(x);
+    enum tg_wire_format to = ad && t->kind != TG_BACKEND_BEDROCK ? ad->api : TG_WIRE_NONE;
+    struct tg_losses *l = &x->fit.lost;
+    struct tg_str betas = tg_headers_lost_betas(a, x->req->head, x->dialect->format, to);
+    if (betas.n && l->left_out.n)
+        l->left_out = tg_arena_printf(a, "%.*s,%.*s", TG_STR_ARG(l->left_out), TG_STR_ARG(betas));
+    else if (betas.n)
+        l->left_out = betas;
+    return l->left_out.p || !betas.n ? 0 : TG_E_NOMEM;
+}
+
 int tg_fit_target(struct tg_exchange *x, const struct tg_target *t, struct tg_fail *f)
 {
     const struct tg_adapter *ad = tg_runtime_adapter(x->rt, t, x->plan->name);
@@ -234,6 +250,8 @@ int tg_fit_target(struct tg_exchange *x, const struct tg_target *t, struct tg_fa
     rc = check_task(x, ad ? ad->tasks : ops->tasks, f);
     if (rc == 0 && strip)
         rc = tg_opaque_strip(x, f);
+    if (rc == 0)
+        rc = lose_betas(x, t, ad);
     if (rc < 0)
         return rc;
     /* What goes back in its own format loses nothing, and what it was made of counts for nothing.

@@ -14,6 +14,8 @@
 #define GEMINI \
     (TG_WIRE_BIT(GEMINI_GENERATE) | TG_WIRE_BIT(GEMINI_COUNT) | TG_WIRE_BIT(GEMINI_EMBED))
 
+enum { MAX_BETA_BYTES = 64, MAX_BETAS_BYTES = 2048 };
+
 enum how {
     ONCE,    /* the client's first; not where the same was configured */
     INSTEAD, /* of the adapter's, where the adapter has one */
@@ -152,6 +154,81 @@ int tg_headers_onward(struct tg_buf *b, const struct tg_onward *o)
             rc = put_client(b, o, r, false);
     }
     return rc;
+}
+
+/* ---- betas ---- */
+
+/* Beginnings of betas that say nothing of an answer by themselves: what they allow stands in the
+ * body and is weighed there, or they are about Anthropic's accounts, or are usual by now. */
+static bool is_said_elsewhere(struct tg_str beta)
+{
+    static const struct tg_str known[] = {
+        TG_STR_INIT("advanced-tool-use-"),
+        TG_STR_INIT("claude-code-"),
+        TG_STR_INIT("code-execution-"),
+        TG_STR_INIT("computer-use-"),
+        TG_STR_INIT("context-management-"),
+        TG_STR_INIT("effort-"),
+        TG_STR_INIT("extended-cache-ttl-"),
+        TG_STR_INIT("files-api-"),
+        TG_STR_INIT("fine-grained-tool-streaming-"),
+        TG_STR_INIT("mcp-client-"),
+        TG_STR_INIT("message-batches-"),
+        TG_STR_INIT("oauth-"),
+        TG_STR_INIT("pdfs-"),
+        TG_STR_INIT("prompt-caching-"),
+        TG_STR_INIT("skills-"),
+        TG_STR_INIT("structured-outputs-"),
+        TG_STR_INIT("token-counting-"),
+        TG_STR_INIT("web-fetch-"),
+        TG_STR_INIT("web-search-"),
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(known); i++) {
+        if (tg_str_istarts(beta, known[i]))
+            return true;
+    }
+    return false;
+}
+
+/* A client's text on its way into a header. */
+static bool is_beta(struct tg_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '-' || c == '_' || c == '.';
+        if (!plain)
+            return false;
+    }
+    return s.n > 0 && s.n <= MAX_BETA_BYTES;
+}
+
+static void say_betas(struct tg_buf *b, struct tg_str list)
+{
+    struct tg_str beta;
+    while (tg_str_split(&list, ',', &beta)) {
+        beta = tg_str_trim(beta);
+        if (!is_beta(beta) || is_said_elsewhere(beta))
+            continue;
+        tg_buf_str_add(b, b->n ? TG_STR(",anthropic-beta.") : TG_STR("anthropic-beta."));
+        tg_buf_str_add(b, beta);
+    }
+}
+
+struct tg_str tg_headers_lost_betas(struct tg_arena *a, const struct tg_http_head *client,
+                                    enum tg_wire_format from, enum tg_wire_format to)
+{
+    struct tg_buf b;
+    if (!client || !tg_wire_in(ANTHROPIC, from) || tg_wire_in(ANTHROPIC, to))
+        return TG_STR("");
+    tg_buf_init(&b, MAX_BETAS_BYTES);
+    for (size_t i = 0; i < client->n_headers; i++) {
+        if (tg_str_ieq(client->headers[i].name, TG_STR("anthropic-beta")))
+            say_betas(&b, client->headers[i].value);
+    }
+    struct tg_str said = tg_buf_ok(&b) && b.n ? tg_arena_dup(a, tg_buf_str(&b)) : TG_STR("");
+    tg_buf_fini(&b);
+    return said.p ? said : TG_STR("");
 }
 
 /* ---- back to clients ---- */

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "chat/wire_format.h"
 #include "config/snapshot.h"
@@ -31,6 +32,11 @@ struct tg_onward {
  * says, and that before the adapter's default. Lists (betas) are joined. INVALID_ARG for a name or
  * value that may not stand in a head, else tg_buf_add()'s errors. */
 int tg_headers_onward(struct tg_buf *b, const struct tg_onward *o) TG_WARN_UNUSED;
+
+/* What of an Anthropic client's betas gets lost on the way to a provider of another family, as it
+ * is said: "anthropic-beta.context-1m-2025-08-07,…"; "" when nothing does, or memory is out. */
+struct tg_str tg_headers_lost_betas(struct tg_arena *a, const struct tg_http_head *client,
+                                    enum tg_wire_format from, enum tg_wire_format to);
 
 /* A header of a provider's answer that is of use to the client. */
 bool tg_headers_is_returned(struct tg_str name);

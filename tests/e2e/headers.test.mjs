@@ -92,6 +92,19 @@ describe('headers', () => {
     assert.equal(up.rawHeaders.filter((h) => /^anthropic-(beta|version)$/i.test(h)).length, 2);
   });
 
+  it('betas that another family can\'t have are named, or refused', async () => {
+    const { res } = await ask('anthropic', 'gpt');
+    assert.equal(res.headers['x-tollgate-fidelity'], 'dropped=anthropic-beta.context-1m-2025-08-07');
+    const [path, json] = asks.anthropic('gpt');
+    const headers = { 'anthropic-beta': vendors['anthropic-beta'], 'x-tollgate-strict': 'true' };
+    const refused = await request(gateway.port, { method: 'POST', path, json, headers });
+    assert.equal(refused.status, 400);
+    assert.match(refused.text, /anthropic-beta\.context-1m-2025-08-07/);
+    const harmless = await request(gateway.port, { method: 'POST', path, json, headers: { ...headers, 'anthropic-beta': 'claude-code-20250219' } });
+    assert.equal(harmless.status, 200, harmless.text);
+    assert.equal((await ask('anthropic', 'claude')).res.headers['x-tollgate-fidelity'], undefined);
+  });
+
   it('of a provider come back where clients read them, and none that names an account', async () => {
     for (const [dialect, model] of [['openai', 'gpt'], ['anthropic', 'claude'], ['gemini', 'gem'], ['openai', 'claude'], ['anthropic', 'gpt']]) {
       const { res } = await ask(dialect, model);

@@ -165,6 +165,33 @@ static void a_value_that_breaks_a_head_is_refused(void **state TG_UNUSED)
     assert_int_equal(tg_headers_onward(&out, &o), TG_E_INVALID_ARG);
 }
 
+static void betas_that_get_lost(void **state TG_UNUSED)
+{
+    struct tg_http_header h[] = {
+        {TG_STR_INIT("Anthropic-Beta"),
+         TG_STR_INIT(
+             "claude-code-20250219, context-1m-2025-08-07,, structured-outputs-2025-11-13")},
+        {TG_STR_INIT("anthropic-beta"), TG_STR_INIT("new-2027-01-01,a b,<x>\"y\"")},
+        {TG_STR_INIT("openai-beta"), TG_STR_INIT("assistants=v2")},
+    };
+    struct tg_http_head head = {.headers = h, .n_headers = TG_ARRAY_LEN(h)};
+    struct tg_arena a;
+    tg_arena_init(&a, 256, 4096);
+#define LOST(from, to) tg_headers_lost_betas(&a, &head, TG_WIRE_##from, TG_WIRE_##to)
+    assert_str(LOST(ANTHROPIC_MESSAGES, OPENAI_CHAT),
+               "anthropic-beta.context-1m-2025-08-07,anthropic-beta.new-2027-01-01");
+    assert_str(LOST(ANTHROPIC_COUNT, NONE),
+               "anthropic-beta.context-1m-2025-08-07,anthropic-beta.new-2027-01-01");
+    assert_int_equal(LOST(ANTHROPIC_MESSAGES, ANTHROPIC_MESSAGES).n, 0);
+    assert_int_equal(LOST(OPENAI_CHAT, GEMINI_GENERATE).n, 0);
+    h[0].value = TG_STR("claude-code-20250219");
+    head.n_headers = 1;
+    assert_int_equal(LOST(ANTHROPIC_MESSAGES, OPENAI_CHAT).n, 0);
+    assert_int_equal(tg_headers_lost_betas(&a, NULL, TG_WIRE_ANTHROPIC_MESSAGES, TG_WIRE_NONE).n,
+                     0);
+    tg_arena_fini(&a);
+}
+
 static void what_comes_back(void **state TG_UNUSED)
 {
     static const char *const yes[] = {
@@ -214,9 +241,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-        T(a_family_gets_its_own),     T(nothing_else_goes_on),
-        T(what_is_configured_stands), T(a_value_that_breaks_a_head_is_refused),
-        T(what_comes_back),           T(a_provider_names_a_request),
+        T(a_family_gets_its_own),      T(nothing_else_goes_on),
+        T(what_is_configured_stands),  T(a_value_that_breaks_a_head_is_refused),
+        T(betas_that_get_lost),        T(what_comes_back),
+        T(a_provider_names_a_request),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
