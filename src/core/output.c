@@ -6,6 +6,7 @@
 #include "core/conversation_priv.h"
 #include "core/exchange_priv.h"
 #include "core/headers_priv.h"
+#include "policy/estimate.h"
 #include "policy/price.h"
 
 #define MAX_HEADERS    44 /* Anthropic's limits alone are 18 */
@@ -321,6 +322,8 @@ static int begin_rendering(struct tg_exchange *x)
         .started_us = x->received_us,
         .stream = x->call.stream,
         .include_usage = x->call.include_usage,
+        .prompt_tokens =
+            x->call.stream && x->dialect->input_first ? tg_estimate_prompt(x->fit.chat) : 0,
         .call = &x->call,
         .arena = tg_exchange_arena(x),
     };

@@ -274,6 +274,7 @@ const struct tg_dialect tg_dialect_anthropic = {
     .fini = fini,
     .render_fail = render_fail,
     .stream_content_type = "text/event-stream",
+    .input_first = true,
     .keep_alive = "event: ping\ndata: {\"type\":\"ping\"}\n\n",
     .id_header = "request-id",
 };

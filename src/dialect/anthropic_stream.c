@@ -28,12 +28,15 @@ static void message_start(struct tg_anthropic_stream *s, const struct tg_render_
     if (s->phase != TG_ANTHROPIC_IDLE)
         return;
     set_phase(s, TG_ANTHROPIC_STARTED);
+    struct tg_usage u = s->usage;
+    if (u.source == TG_USAGE_ABSENT) /* most providers count at the end: message_delta has it */
+        u.input_tokens = info->prompt_tokens;
     tg_buf_lit(out, "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":");
     tg_anthropic_write_id(info, out);
     tg_buf_lit(out, ",\"type\":\"message\",\"role\":\"assistant\",\"model\":");
     tg_buf_json_str(out, info->model);
     tg_buf_lit(out, ",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{");
-    tg_anthropic_write_usage(&s->usage, s->service_tier, out);
+    tg_anthropic_write_usage(&u, s->service_tier, out);
     tg_buf_lit(out, "}}}\n\n");
 }
 
@@ -441,7 +444,11 @@ int tg_anthropic_stream_end(struct tg_anthropic_stream *s, const struct tg_rende
     member("stop_details", s->details, out);
     member("container", s->container, out);
     tg_buf_lit(out, "},\"usage\":{");
-    tg_anthropic_write_usage(usage, TG_STR(""), out);
+    /* Clients put what is said here in place of what was said at the start. */
+    if (usage && usage->source != TG_USAGE_ABSENT)
+        tg_anthropic_write_usage(usage, TG_STR(""), out);
+    else
+        tg_buf_lit(out, "\"output_tokens\":0");
     tg_buf_char(out, '}');
     member("context_management", s->context, out);
     tg_buf_lit(out, "}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");

@@ -74,9 +74,10 @@ struct tg_render_info {
     uint64_t started_us; /* monotonic, for latency fields */
     bool stream;
     bool include_usage;
-    bool cached;       /* answered from the gateway's cache */
-    bool has_cost;     /* false: no price is known, rendered as null */
-    int64_t cost_nusd; /* with has_cost: what the answer cost, nano-USD */
+    int64_t prompt_tokens; /* an estimate, for a dialect with `input_first`; 0: none */
+    bool cached;           /* answered from the gateway's cache */
+    bool has_cost;         /* false: no price is known, rendered as null */
+    int64_t cost_nusd;     /* with has_cost: what the answer cost, nano-USD */
     const struct tg_call *call;
     struct tg_arena *arena; /* the exchange's, for what must outlive an event; never per delta */
 };
@@ -175,6 +176,9 @@ struct tg_dialect {
      * NULL: keep_alive. */
     void (*write_silence)(const struct tg_render_info *info, struct tg_buf *out);
     const struct tg_keep_ops *keep; /* NULL: its answers are not kept */
+    /* Its streams begin with how long the prompt is: an estimate stands there until the provider
+     * says it. */
+    bool input_first;
     const char *id_header; /* second header that gives the request id ("request-id"); NULL: none */
 };
 

@@ -93,6 +93,30 @@ static void usage_that_is_known_early(void **state)
     check_anthropic_order(render_end(&r));
 }
 
+/* Most providers count at the end: a stream begins with an estimate, and its end has the figures,
+ * or nothing to put in place of the estimate. */
+static void usage_that_is_not_known_early(void **state)
+{
+    start(true);
+    r.info.prompt_tokens = 321;
+    render_delta(&r, 0, 0, TG_DELTA_TEXT, "a", "");
+    assert_contains(tg_buf_str(&r.out),
+                    "\"usage\":{\"input_tokens\":321,\"cache_creation_input_tokens\":0,"
+                    "\"cache_read_input_tokens\":0,\"output_tokens\":0}");
+    r.usage =
+        (struct tg_usage){.source = TG_USAGE_REPORTED, .input_tokens = 300, .cache_read_tokens = 9};
+    assert_contains(render_end(&r),
+                    "\"usage\":{\"input_tokens\":300,\"cache_creation_input_tokens\":0,"
+                    "\"cache_read_input_tokens\":9,\"output_tokens\":0}");
+    render_fini(&r);
+    start(true);
+    r.info.prompt_tokens = 321;
+    render_delta(&r, 0, 0, TG_DELTA_TEXT, "a", "");
+    r.usage = (struct tg_usage){.source = TG_USAGE_ABSENT};
+    assert_contains(render_end(&r), "\"usage\":{\"output_tokens\":0}}");
+    assert_contains(tg_buf_str(&r.out), "\"input_tokens\":321");
+}
+
 static void an_empty_answer(void **state)
 {
     start(true);
@@ -421,6 +445,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_text, teardown),
         cmocka_unit_test_teardown(usage_that_is_known_early, teardown),
+        cmocka_unit_test_teardown(usage_that_is_not_known_early, teardown),
         cmocka_unit_test_teardown(an_empty_answer, teardown),
         cmocka_unit_test_teardown(nothing_at_all, teardown),
         cmocka_unit_test_teardown(woven_calls, teardown),
