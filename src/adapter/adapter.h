@@ -38,7 +38,8 @@ struct tg_adapter_target {
     struct tg_str base_path;                    /* "/v1": put before the adapter's own path */
     struct tg_str credential;                   /* "" if none */
     struct tg_str api_version, region, project; /* "" if not configured */
-    bool stream_usage; /* the provider understands stream_options.include_usage */
+    uint64_t max_tokens; /* output tokens of one answer, as configured; 0: not said */
+    bool stream_usage;   /* the provider understands stream_options.include_usage */
     const struct tg_quirks
         *quirks; /* where a provider differs from its API's rule; NULL: nowhere */
 };

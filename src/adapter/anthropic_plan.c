@@ -6,8 +6,7 @@
 
 #define BIT(id) TG_FEATURE_BIT(id)
 
-/* A client need not say max_tokens elsewhere; here it must be said. */
-enum { DEFAULT_MAX_TOKENS = 4096, MIN_BUDGET = 1024, ADAPTIVE_AS_BUDGET = 8192 };
+enum { MIN_ANSWER = 4096, MIN_BUDGET = 1024, ADAPTIVE_AS_BUDGET = 8192 };
 
 const struct tg_str tg_anthropic_json_tool = TG_STR_INIT("tollgate_json_answer");
 
@@ -45,6 +44,26 @@ struct tg_anthropic_model tg_anthropic_model_of(struct tg_str name)
     if (!m.schema || names(name, budget, TG_ARRAY_LEN(budget)))
         m.thinking = TG_ANTHROPIC_BUDGET;
     return m;
+}
+
+/* A client need not say max_tokens elsewhere; here it must be said. What each model can write at
+ * least ("max output", docs.anthropic.com/en/docs/about-claude/models/overview); the first that
+ * fits. A name that is not Claude's is another company's, behind the same API. */
+static int64_t most_tokens(struct tg_str name)
+{
+    static const struct {
+        const char *part;
+        int64_t tokens;
+    } models[] = {
+        {"claude-2", 4096},        {"claude-instant", 4096}, {"claude-3-haiku", 4096},
+        {"claude-3-sonnet", 4096}, {"claude-3-opus", 4096},  {"claude-3-5", 8192},
+        {"claude-3.5", 8192},      {"claude-", 32000},
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(models); i++) {
+        if (tg_str_find(name, tg_str_c(models[i].part)) >= 0)
+            return models[i].tokens;
+    }
+    return MIN_ANSWER;
 }
 
 /* ---- structured output ---- */
@@ -175,21 +194,25 @@ static void plan_thinking(const struct tg_chat_req *req, struct tg_anthropic_pla
 }
 
 /* The budget is part of max_tokens and must leave something to say. */
-static void plan_limit(const struct tg_chat_req *req, struct tg_anthropic_plan *p)
+static void plan_limit(const struct tg_chat_req *req, const struct tg_adapter_target *target,
+                       struct tg_anthropic_plan *p)
 {
     const struct tg_sampling *s = &req->sampling;
     int64_t budget = p->thinking == TG_ANTHROPIC_THINK_BUDGET ? p->budget_tokens : 0;
-    p->max_tokens = DEFAULT_MAX_TOKENS + budget;
-    if (!(s->has & TG_HAS_MAX_TOKENS))
+    bool asked = s->has & TG_HAS_MAX_TOKENS;
+    if (!asked && !target->max_tokens) {
+        int64_t most = most_tokens(target->model);
+        p->max_tokens = budget + MIN_ANSWER > most ? budget + MIN_ANSWER : most;
         return;
-    p->max_tokens = s->max_tokens;
-    if (!budget || budget < s->max_tokens)
+    }
+    p->max_tokens = asked ? s->max_tokens : (int64_t)target->max_tokens;
+    if (!budget || budget < p->max_tokens)
         return;
-    if (s->max_tokens <= MIN_BUDGET) {
+    if (p->max_tokens <= MIN_BUDGET) {
         no_thinking(&req->reasoning, p);
         return;
     }
-    p->budget_tokens = s->max_tokens - 1;
+    p->budget_tokens = p->max_tokens - 1;
     p->emulated |= req->reasoning.budget_tokens > 0 ? BIT(BUDGET) : BIT(EFFORT);
 }
 
@@ -224,7 +247,7 @@ void tg_anthropic_plan_make(const struct tg_chat_req *req, const struct tg_adapt
         req->n_tools && (choice == TG_TOOL_CHOICE_REQUIRED || choice == TG_TOOL_CHOICE_NAMED);
     if (!p.own) {
         plan_thinking(req, &p);
-        plan_limit(req, &p);
+        plan_limit(req, target, &p);
         plan_sampling(req, &p);
     }
     *out = p;

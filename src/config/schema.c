@@ -291,7 +291,9 @@ static const struct tg_conf_row model_rows[] = {
         "`GOOGLE_APPLICATION_CREDENTIALS`", NULL, NULL,
         "vertex: Google's JSON file of a service account's key, or of a user's own credential."),
     ROW("max_tokens", TG_CT_COUNT, ALL, DEF, model.max_tokens, 1, 1000000000, NULL, "unknown", NULL,
-        NULL, "Most output tokens of one request."),
+        NULL,
+        "Most output tokens of one request of a local model; elsewhere what is asked for where a "
+        "client says nothing and the provider must be told (Anthropic's API)."),
     ROW("context_length", TG_CT_COUNT, ALL, DEF, model.context_length, 1, 1000000000, NULL,
         "unknown", NULL, NULL, "Tokens of prompt and output together."),
     ROW("tier", TG_CT_ENUM, ALL, DEF, tier, 0, 0, NULL, "none", NULL, tiers,

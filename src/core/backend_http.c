@@ -226,6 +226,7 @@ static int launch(struct tg_attempt *a, struct http_state *st, const struct tg_c
         .api_version = t->provider.api_version,
         .region = t->provider.region,
         .project = t->provider.project,
+        .max_tokens = t->max_tokens,
         .stream_usage = t->upstream.stream_usage && tg_quirks_stream_usage(quirks),
         .quirks = quirks,
     };

@@ -18,10 +18,13 @@ static struct tg_chat_req req;
 static struct feature_use u;
 static const char *model;
 
+static uint64_t configured; /* max_tokens of the target */
+
 static int setup(void **state)
 {
     tg_arena_init(&arena, 4096, 64u << 20);
     model = "claude-opus-5";
+    configured = 0;
     return 0;
 }
 
@@ -33,7 +36,8 @@ static int teardown(void **state)
 
 static int encode(void)
 {
-    struct tg_adapter_target target = {.model = tg_str_c(model), .credential = TG_STR("sk-ant")};
+    struct tg_adapter_target target = {
+        .model = tg_str_c(model), .credential = TG_STR("sk-ant"), .max_tokens = configured};
     tg_fail_clear(&fail);
     return tg_adapter_anthropic.encode(&arena, &req, &target, &out, &fail);
 }
@@ -59,10 +63,44 @@ static struct tg_str chat(const char *text)
 #define HI           "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
 #define BIT(name)    TG_FEATURE_BIT(name)
 #define MODEL        "{\"model\":\"claude-opus-5\","
-#define LIMIT        "\"max_tokens\":4096"
+#define LIMIT        "\"max_tokens\":32000"
 #define TOOL         "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]"
 #define SCHEMA       "{\"type\":\"object\",\"properties\":{},\"additionalProperties\":false}"
 #define FORMAT(rest) "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{" rest "}}"
+
+/* max_tokens must be said: what the client says, else the configuration, else what such a model can
+ * write. */
+static void the_limit(void **state)
+{
+    static const struct {
+        const char *model;
+        uint64_t configured;
+        const char *asked, *want;
+    } table[] = {
+        {"claude-opus-5", 0, "", "\"max_tokens\":32000"},
+        {"claude-opus-4-1-20250805", 0, "", "\"max_tokens\":32000"},
+        {"anthropic.claude-3-5-sonnet-20241022-v2:0", 0, "", "\"max_tokens\":8192"},
+        {"claude-3-haiku-20240307", 0, "", "\"max_tokens\":4096"},
+        {"glm-5", 0, "", "\"max_tokens\":4096"},
+        {"claude-opus-5", 0, ",\"max_tokens\":7", "\"max_tokens\":7"},
+        {"claude-opus-5", 900, "", "\"max_tokens\":900"},
+        {"glm-5", 90000, "", "\"max_tokens\":90000"},
+        {"claude-opus-5", 900, ",\"max_tokens\":7000", "\"max_tokens\":7000"},
+        {"claude-opus-4-1", 0, ",\"reasoning\":{\"max_tokens\":30000}", "\"max_tokens\":34096"},
+        {"claude-opus-4-1", 9000, ",\"reasoning\":{\"max_tokens\":30000}",
+         "\"budget_tokens\":8999},\"max_tokens\":9000"},
+        {"claude-opus-4-1", 900, ",\"reasoning\":{\"max_tokens\":30000}", "\"max_tokens\":900"},
+    };
+    for (size_t i = 0; i < TG_ARRAY_LEN(table); i++) {
+        char text[400];
+        snprintf(text, sizeof text, "{\"model\":\"x\"," HI "%s}", table[i].asked);
+        model = table[i].model;
+        configured = table[i].configured;
+        struct tg_str body = chat(text);
+        if (tg_str_find(body, tg_str_c(table[i].want)) < 0)
+            fail_msg("%s: %.*s", model, TG_STR_ARG(body));
+    }
+}
 
 static void head(void **state)
 {
@@ -193,7 +231,7 @@ static void thinking(void **state)
         {"claude-opus-5", "\"reasoning\":{\"max_tokens\":5000}", "{\"effort\":\"medium\"}", 0,
          BIT(BUDGET)},
         {"claude-sonnet-4-5", "\"reasoning_effort\":\"low\"",
-         "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2048},\"max_tokens\":6144", 0,
+         "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2048},\"max_tokens\":32000", 0,
          BIT(EFFORT)},
         {"claude-sonnet-4-5", "\"reasoning\":{\"max_tokens\":5000},\"max_tokens\":8000",
          "\"budget_tokens\":5000},\"max_tokens\":8000", 0, 0},
@@ -203,8 +241,8 @@ static void thinking(void **state)
          "\"budget_tokens\":2999},\"max_tokens\":3000", 0, BIT(EFFORT)},
         {"claude-sonnet-4-5", "\"reasoning_effort\":\"high\",\"max_tokens\":100",
          "\"max_tokens\":100}", BIT(EFFORT), 0},
-        {"anthropic.claude-3-5-haiku-20241022-v1:0", "\"reasoning_effort\":\"high\"", LIMIT "}",
-         BIT(EFFORT), 0},
+        {"anthropic.claude-3-5-haiku-20241022-v1:0", "\"reasoning_effort\":\"high\"",
+         "\"max_tokens\":8192}", BIT(EFFORT), 0},
         /* not beside a tool that is forced */
         {"claude-opus-5", TOOL ",\"tool_choice\":\"required\",\"reasoning_effort\":\"high\"",
          "\"tool_choice\":{\"type\":\"any\"}," LIMIT "}", BIT(EFFORT), 0},
@@ -408,6 +446,7 @@ int main(void)
         TEST(reasoning),
         TEST(an_own_request_comes_back),
         TEST(a_count),
+        TEST(the_limit),
         TEST(every_feature_does_what_the_row_says),
         TEST(memory_may_run_out),
     };
