@@ -155,6 +155,7 @@ bool tg_opaque_was_refused(struct tg_exchange *x, const struct tg_fail *f);
 /* The attempt's target made it. */
 void tg_origin_note(struct tg_exchange *x, struct tg_str opaque);
 uint32_t tg_origin_known(const struct tg_exchange *x, struct tg_str opaque); /* 0: not here */
+bool tg_origin_is_kept(const struct tg_exchange *x);                         /* in the store, too */
 /* Asks the store; false: it can't be asked. */
 bool tg_origin_ask(struct tg_exchange *x, struct tg_str opaque);
 /* True once it has answered, or has had its time; then x->ask.origin is what it said. */

@@ -76,7 +76,7 @@ bool tg_opaque_find(struct tg_exchange *x)
     struct tg_str newest = TG_STR("");
     if (x->ask.lookup)
         return tg_origin_answered(x);
-    if (!x->rt->affinity || (tg_affinity_is_empty(x->rt->affinity) && !x->rt->store))
+    if (!x->rt->affinity || (tg_affinity_is_empty(x->rt->affinity) && !tg_origin_is_kept(x)))
         return true;
     const struct tg_chat_req *chat = parsed(x);
     if (chat)

@@ -63,7 +63,7 @@ static bool key_of(struct tg_str opaque, char out[2 * KEY_BYTES + 1])
 }
 
 /* Where there is but one target, it is the one. */
-static bool is_kept(const struct tg_exchange *x)
+bool tg_origin_is_kept(const struct tg_exchange *x)
 {
     const struct tg_snapshot *s = x->epoch->snapshot;
     return x->rt->store && s->settings.store.responses_lifetime_ms && s->n_targets > 1;
@@ -99,7 +99,7 @@ void tg_origin_note(struct tg_exchange *x, struct tg_str opaque)
     if (!x->rt->affinity || tg_affinity_find(x->rt->affinity, opaque) == origin)
         return;
     tg_affinity_note(x->rt->affinity, opaque, origin);
-    if (is_kept(x))
+    if (tg_origin_is_kept(x))
         keep(x, opaque, name);
 }
 
@@ -121,7 +121,7 @@ bool tg_origin_ask(struct tg_exchange *x, struct tg_str opaque)
 {
     char key[2 * KEY_BYTES + 1];
     struct tg_origin_wait *o =
-        is_kept(x) ? tg_arena_new(tg_exchange_arena(x), struct tg_origin_wait) : NULL;
+        tg_origin_is_kept(x) ? tg_arena_new(tg_exchange_arena(x), struct tg_origin_wait) : NULL;
     if (!o || !key_of(opaque, key))
         return false;
     tg_store_wait_init(&o->wait, on_done);
