@@ -4,6 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import Anthropic from '@anthropic-ai/sdk';
 import { request } from './support/http.mjs';
 import { Gateway } from './support/process.mjs';
+import { until } from './support/wait.mjs';
 import { Upstream, beginEvents, chunk, sendEvent, sendJson } from './support/upstream.mjs';
 
 const words = 'one two three four five six seven eight nine ten '.repeat(20);
@@ -66,4 +67,38 @@ describe('tokens', () => {
       assert.equal(anthropic.requests.at(-1).json.max_tokens, want, model);
     }
   });
+});
+
+describe('usage in a stream that passes through', () => {
+  // As servers send it when usage was asked for: null in each chunk, then a chunk of its own. Odd spelling on purpose.
+  const first = 'data: {"id":"c", "choices":[{"index":0,"delta":{"role":"assistant","content":"a \\"usage\\":null"}}], "usage":null}\r\n\r\n';
+  const last = 'data:{"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}\n\n';
+  const usage = 'data: {"id":"c","choices":[],"usage":{"prompt_tokens":5,"completion_tokens":3,"total_tokens":8}}\n\n';
+  const done = 'data: [DONE]\n\n';
+  const all = first + ': a comment\n\n' + last + usage + done;
+  for (const size of [all.length, 7, 1]) {
+    it(`is the client's when it asked, byte for byte, and hidden when it did not (${size} bytes at a time)`, async () => {
+      const upstream = await Upstream.start(async (req, res) => {
+        beginEvents(res);
+        for (let i = 0; i < all.length; i += size) {
+          res.write(all.slice(i, i + size));
+          if (size === 7) await new Promise((resolve) => setImmediate(resolve));
+        }
+        res.end();
+      });
+      const gateway = await Gateway.start({ config: { models: { m: { backend_type: 'openai_compatible', base_url: upstream.url } } } });
+      const body = { model: 'm', stream: true, messages: [{ role: 'user', content: 'Hi' }] };
+      for (const [extra, want] of [[{ stream_options: { include_usage: true } }, all], [{}, all.replace(usage, '')],
+        [{ stream_options: { include_usage: false } }, all.replace(usage, '')]]) {
+        const res = await request(gateway.port, { path: '/v1/chat/completions', json: { ...body, ...extra } });
+        assert.equal(res.text, want);
+        assert.equal(upstream.requests.at(-1).json.stream_options.include_usage, true);
+      }
+      const told = () => gateway.logs().filter((l) => l.event === 'response_generated');
+      const lines = await until(() => told().length === 3 && told(), { what: 'three lines of the log' });
+      assert.deepEqual(lines.map((l) => l.token_usage.total_tokens), [8, 8, 8], 'counted whoever asked');
+      await gateway.stop();
+      await upstream.stop();
+    });
+  }
 });
