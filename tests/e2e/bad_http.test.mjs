@@ -300,7 +300,7 @@ describe('HTTP/1.1 from clients', () => {
       const table = [['PUT', '/v1/chat/completions', 405, 'POST'], ['GET', '/v1/chat/completions', 405, 'POST'],
         ['DELETE', '/health', 405, 'GET, HEAD'], ['OPTIONS', '/v1/models', 405, 'GET, HEAD'], ['POST', '/metrics', 405, 'GET, HEAD'],
         ['TRACE', '/health', 405, 'GET, HEAD'], ['TRACE', '/nowhere', 405, 'GET, HEAD, POST'], ['PATCH', '/v1/generate', 405, 'POST'], ['GET', '/nowhere', 404], ['POST', '/v1/nowhere', 404],
-        ['GET', '/', 404], ['GET', '/v1/models/', 404], ['GET', '/../../etc/passwd', 404], ['GET', '/v1/../health', 404], ['GET', '/health%00', 404],
+        ['POST', '/', 405, 'GET, HEAD'], ['GET', '/v1/models/', 404], ['GET', '/../../etc/passwd', 404], ['GET', '/v1/../health', 404], ['GET', '/health%00', 404],
         ['GET', '/%2e%2e/%2e%2e/etc/passwd', 404], ['GET', '/v1/models/%zz', 400], ['GET', '/v1/models/a%00', 400], ['GET', '//health', 404]];
       for (const [method, path, status, allow] of table) {
         const raw = await RawSocket.open(port);
