@@ -68,6 +68,10 @@ static int write_tool(struct tg_jw *w, const struct tg_chat_req *req, size_t i,
         tg_jw_kbool(w, TG_STR("strict"), true);
     else if (t->strict > 0)
         p->dropped |= BIT(TOOL_STRICT);
+    if (tg_str_find(t->cache_hint, TG_STR("\"ephemeral\"")) >= 0)
+        tg_jw_kraw(w, TG_STR("cache_control"), t->cache_hint);
+    else if (t->cache_hint.n)
+        p->dropped |= BIT(CACHE_HINT);
     tg_jw_end_obj(w);
     return 0;
 }

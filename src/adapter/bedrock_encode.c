@@ -185,8 +185,11 @@ static void write_tools(struct tg_jw *w, const struct tg_chat_req *req)
     tg_jw_key(w, TG_STR("tools"));
     tg_jw_arr(w);
     for (size_t i = 0; i < req->n_tools; i++) {
-        if (req->tools[i].is_function)
-            write_tool(w, &req->tools[i]);
+        if (!req->tools[i].is_function)
+            continue;
+        write_tool(w, &req->tools[i]);
+        if (req->tools[i].cache_hint.n)
+            tg_jw_raw(w, TG_STR("{\"cachePoint\":{\"type\":\"default\"}}"));
     }
     if (!n)
         write_stand_ins(w, req);
@@ -247,13 +250,13 @@ static void write_additional(struct tg_jw *w, const struct tg_chat_req *req,
     bool claude = tg_str_find(target->model, TG_STR("claude")) >= 0;
     bool top_k = req->sampling.has & TG_HAS_TOP_K;
     int64_t budget = budget_of(&req->reasoning);
-    bool asked =
-        req->reasoning.effort.n || req->reasoning.budget_tokens >= 0 || req->reasoning.adaptive;
     bool thinks = claude && (budget >= 1024 || req->reasoning.adaptive);
     if (!claude && top_k)
         *io_dropped |= BIT(TOP_K);
-    if (!claude && asked)
-        *io_dropped |= req->reasoning.effort.n ? BIT(EFFORT) : BIT(BUDGET);
+    if (!claude && req->reasoning.effort.n)
+        *io_dropped |= BIT(EFFORT);
+    if (!claude && (req->reasoning.budget_tokens >= 0 || req->reasoning.adaptive))
+        *io_dropped |= BIT(BUDGET);
     if (!claude || (!top_k && !thinks))
         return;
     tg_jw_key(w, TG_STR("additionalModelRequestFields"));

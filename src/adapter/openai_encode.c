@@ -125,6 +125,8 @@ static int write_tool(const struct tg_openai_enc *e, size_t i)
     if (t->strict >= 0 && tg_openai_takes(e, TG_FEATURE_TOOL_STRICT))
         tg_jw_kbool(w, TG_STR("strict"), t->strict > 0);
     tg_jw_end_obj(w);
+    if (t->cache_hint.n && tg_openai_fate(e, TG_FEATURE_CACHE_HINT) == TG_NATIVE)
+        tg_jw_kraw(w, TG_STR("cache_control"), t->cache_hint);
     tg_jw_end_obj(w);
     return 0;
 }

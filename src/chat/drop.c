@@ -314,18 +314,23 @@ static void drop_options(uint64_t bits, struct tg_chat_req *r)
         r->inputs.purpose = TG_STR("");
 }
 
-static int drop_strict(struct dropper *x)
+/* Marks on tools: that they are strict, that a cache ends there. */
+static int drop_tool_marks(struct dropper *x)
 {
-    if (!(x->bits & BIT(TOOL_STRICT)))
+    bool strict = x->bits & BIT(TOOL_STRICT), hint = x->bits & BIT(CACHE_HINT);
+    if ((!strict && !hint) || !x->to->n_tools)
         return 0;
     struct tg_tool *t = tg_arena_array(x->a, x->to->n_tools, sizeof *t);
     if (!t)
         return no_memory(x);
     for (size_t i = 0; i < x->to->n_tools; i++) {
         t[i] = x->to->tools[i];
-        if (t[i].strict > 0)
+        if ((strict && t[i].strict > 0) || (hint && t[i].cache_hint.n))
             t[i].raw = TG_STR("");
-        t[i].strict = -1;
+        if (strict)
+            t[i].strict = -1;
+        if (hint)
+            t[i].cache_hint = TG_STR("");
     }
     x->to->tools = t;
     return 0;
@@ -467,7 +472,7 @@ static int drop_all(struct dropper *x)
     drop_sampling(x->bits, &x->to->sampling);
     drop_reasoning(x->bits, &x->to->reasoning);
     drop_options(x->bits, x->to);
-    rc = drop_strict(x);
+    rc = drop_tool_marks(x);
     return rc ? rc : drop_parts(x);
 }
 

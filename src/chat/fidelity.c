@@ -81,6 +81,8 @@ static uint64_t result_features(const struct tg_part *p)
             bits |= BIT(RAW_PART);
         if (inner->cache_hint.n)
             bits |= BIT(CACHE_HINT);
+        if (inner->kind == TG_PART_DOCUMENT && inner->extra.members.n)
+            bits |= BIT(EXTRA);
     }
     return bits;
 }
@@ -93,8 +95,10 @@ static uint64_t part_features(const struct tg_part *p)
     case TG_PART_TOOL_CALL:
     case TG_PART_REASONING:
         return bits | opaque_features(p);
-    case TG_PART_IMAGE:
     case TG_PART_DOCUMENT:
+        bits |= p->extra.members.n ? BIT(EXTRA) : 0;
+        return bits | media_features(p);
+    case TG_PART_IMAGE:
     case TG_PART_AUDIO:
         return bits | media_features(p);
     case TG_PART_TOOL_RESULT:
@@ -158,6 +162,10 @@ static uint64_t tool_features(const struct tg_chat_req *r)
         bits |= r->tools[i].is_function ? BIT(TOOLS) : BIT(TOOL_TYPES);
         if (r->tools[i].strict > 0)
             bits |= BIT(TOOL_STRICT);
+        if (r->tools[i].cache_hint.n)
+            bits |= BIT(CACHE_HINT);
+        if (r->tools[i].extra.members.n)
+            bits |= BIT(EXTRA);
     }
     return bits;
 }
@@ -294,17 +302,39 @@ static bool is_word(struct tg_str s)
 struct naming {
     const struct tg_client_fields *client;
     struct tg_buf *out;
-    unsigned n; /* so far */
+    size_t from; /* where it begins in `out` */
+    unsigned n;  /* so far */
 };
 
+/* What stands at the end of the text, behind `at`, stands before it too. */
+static bool is_twice(const struct naming *w, size_t at)
+{
+    struct tg_str all = tg_buf_str(w->out), one;
+    struct tg_str last = tg_str_from(all, at + 1);
+    struct tg_str rest = tg_str_from(tg_str_first(all, at), w->from);
+    while (rest.n && tg_str_split(&rest, ',', &one)) {
+        if (tg_str_eq(one, last))
+            return true;
+    }
+    return false;
+}
+
+/* What is in the list already is not named again. */
 static void put_name(struct naming *w, struct tg_str inside, struct tg_str name)
 {
-    if (w->n++)
+    size_t at = w->out->n;
+    if (w->n)
         tg_buf_char(w->out, ',');
+    else
+        w->from = at;
     tg_buf_str_add(w->out, inside);
     if (inside.n)
         tg_buf_char(w->out, '.');
     tg_buf_str_add(w->out, name);
+    if (w->n && is_twice(w, at))
+        w->out->n = at;
+    else
+        w->n++;
 }
 
 /* Some field of the format is inside of that member (`generationConfig`), or is that one itself. */
@@ -341,53 +371,101 @@ static void put_member(struct naming *w, const struct tg_json_iter *m)
         put_name(w, TG_STR(""), m->name);
 }
 
-/* "foo,generationConfig.bar", or "extra" when no member can be named. */
-static void put_extra(struct naming *w, const struct tg_chat_req *req)
+/* One of a tool: what its `function` has too much is inside of that. */
+static void put_tool_member(struct naming *w, const struct tg_json_iter *m)
+{
+    struct tg_json_iter in = tg_json_iter(m->value);
+    if (!tg_str_eq(m->name, TG_STR("function")) || !tg_json_is_obj(m->value)) {
+        put_name(w, TG_STR("tools[]"), m->name);
+        return;
+    }
+    while (w->n < MAX_NAMED && tg_json_next(&in)) {
+        if (is_word(in.name))
+            put_name(w, TG_STR("tools[].function"), in.name);
+    }
+}
+
+static void put_document_member(struct naming *w, const struct tg_json_iter *m)
+{
+    put_name(w, TG_STR("document"), m->name);
+}
+
+static void put_members(struct naming *w, struct tg_str members,
+                        void (*put)(struct naming *w, const struct tg_json_iter *m))
 {
     struct tg_arena a;
     struct tg_buf text;
     struct tg_json_doc *doc;
     unsigned before = w->n;
+    if (!members.n)
+        return;
     tg_arena_init(&a, 1024, SIZE_MAX / 4);
     tg_buf_init(&text, SIZE_MAX / 4);
     tg_buf_char(&text, '{');
-    tg_buf_str_add(&text, req->extra.members);
+    tg_buf_str_add(&text, members);
     tg_buf_char(&text, '}');
     if (tg_buf_ok(&text) && tg_json_parse(&a, tg_buf_str(&text), NULL, &doc, NULL) == 0) {
         struct tg_json_iter it = tg_json_iter(tg_json_root(doc));
         while (w->n < before + MAX_NAMED && tg_json_next(&it)) {
             if (is_word(it.name))
-                put_member(w, &it);
+                put(w, &it);
         }
     }
-    if (w->n == before)
-        put_name(w, TG_STR(""), TG_STR("extra"));
     tg_buf_fini(&text);
     tg_arena_fini(&a);
 }
 
-/* Two features that the format says by one field are one. */
-static bool is_named(const struct naming *w, uint64_t done, struct tg_str name)
+/* Of documents, also of those that a tool gave. */
+static void put_part_members(struct naming *w, const struct tg_part *p)
 {
-    for (; done; done &= done - 1) {
-        enum tg_feature f = (enum tg_feature)__builtin_ctzll(done);
-        if (tg_str_eq(tg_client_field(w->client, f), name))
-            return true;
+    if (p->kind == TG_PART_DOCUMENT)
+        put_members(w, p->extra.members, put_document_member);
+    for (size_t i = 0; i < p->n_parts && w->n < MAX_NAMED; i++) {
+        if (p->parts[i].kind == TG_PART_DOCUMENT)
+            put_members(w, p->parts[i].extra.members, put_document_member);
     }
-    return false;
 }
 
+/* "foo,generationConfig.bar,tools[].baz", or "extra" when no member can be named. */
+static void put_extra(struct naming *w, const struct tg_chat_req *req)
+{
+    size_t before = w->out->n;
+    put_members(w, req->extra.members, put_member);
+    for (size_t i = 0; i < req->n_tools && w->n < MAX_NAMED; i++)
+        put_members(w, req->tools[i].extra.members, put_tool_member);
+    for (size_t i = 0; i < req->n_messages && w->n < MAX_NAMED; i++) {
+        for (size_t k = 0; k < req->messages[i].n_parts; k++)
+            put_part_members(w, &req->messages[i].parts[k]);
+    }
+    if (w->out->n == before)
+        put_name(w, TG_STR(""), TG_STR("extra"));
+}
+
+/* Hints stand in messages, and on tools. */
+static void put_hint(struct naming *w, const struct tg_chat_req *req)
+{
+    bool of_tool = false, of_part = false;
+    for (size_t i = 0; i < req->n_tools; i++)
+        of_tool = of_tool || req->tools[i].cache_hint.n;
+    for (size_t i = 0; i < req->n_messages && !of_part; i++)
+        of_part = message_features(&req->messages[i]) & BIT(CACHE_HINT);
+    if (of_part || !of_tool)
+        put_name(w, TG_STR(""), tg_client_field(w->client, TG_FEATURE_CACHE_HINT));
+    if (of_tool)
+        put_name(w, TG_STR("tools[]"), TG_STR("cache_control"));
+}
+
+/* Two features that the format says by one field are one. */
 static void put_features(struct naming *w, uint64_t bits, const struct tg_chat_req *req)
 {
-    uint64_t done = 0;
     for (uint64_t left = bits; left; left &= left - 1) {
         enum tg_feature f = (enum tg_feature)__builtin_ctzll(left);
-        struct tg_str name = tg_client_field(w->client, f);
         if (f == TG_FEATURE_EXTRA && req)
             put_extra(w, req);
-        else if (!is_named(w, done, name))
-            put_name(w, TG_STR(""), name);
-        done |= 1ull << f;
+        else if (f == TG_FEATURE_CACHE_HINT && req)
+            put_hint(w, req);
+        else
+            put_name(w, TG_STR(""), tg_client_field(w->client, f));
     }
 }
 

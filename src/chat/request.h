@@ -79,7 +79,7 @@ struct tg_part {
     struct tg_str signature;  /* REASONING, TEXT, TOOL_CALL: opaque, byte for byte; "" if none */
     struct tg_str cache_hint; /* raw JSON of a cache_control, "" if none */
     struct tg_str raw;        /* the part's own JSON text, where the dialect has one */
-    struct tg_extra extra;
+    struct tg_extra extra;    /* DOCUMENT: what no other format has; else the dialect's own */
 };
 
 struct tg_message {
@@ -96,6 +96,9 @@ struct tg_tool {
     struct tg_str name, description;
     struct tg_str parameters; /* JSON schema text, "" if none */
     int strict;               /* -1 not given, 0, 1 */
+    struct tg_str cache_hint; /* raw JSON of a cache_control, "" if none */
+    struct tg_extra extra;    /* of a function; what `function` inside of it has too much is in an
+                                 object of that name */
     struct tg_str raw;
 };
 

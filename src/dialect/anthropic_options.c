@@ -18,9 +18,10 @@ static struct tg_str raw_or_empty(struct tg_json_doc *doc, const struct tg_json 
 
 /* A tool without a type, or of type custom, is a function of the client's; all others are run or
  * at least known by Anthropic. */
-static int one_tool(const struct tg_body *b, const struct tg_json *v, size_t i, struct tg_tool *out,
-                    struct tg_fail *f)
+static int one_tool(struct tg_arena *a, const struct tg_body *b, const struct tg_json *v, size_t i,
+                    struct tg_tool *out, struct tg_fail *f)
 {
+    static const char known[] = "type name description input_schema strict cache_control";
     char param[48];
     snprintf(param, sizeof(param), "tools[%zu]", i);
     if (!tg_json_is_obj(v))
@@ -38,7 +39,8 @@ static int one_tool(const struct tg_body *b, const struct tg_json *v, size_t i, 
     out->description = tg_json_get_str(v, TG_STR("description"));
     out->parameters = raw_or_empty(b->doc, tg_json_get(v, TG_STR("input_schema")));
     out->strict = tri(tg_json_get(v, TG_STR("strict")));
-    return 0;
+    out->cache_hint = raw_or_empty(b->doc, tg_json_get(v, TG_STR("cache_control")));
+    return tg_body_unknown(a, b->doc, v, known, &out->extra);
 }
 
 static int parse_tools(struct tg_arena *a, const struct tg_body *b, struct tg_chat_req *out,
@@ -51,7 +53,7 @@ static int parse_tools(struct tg_arena *a, const struct tg_body *b, struct tg_ch
         return TG_E_NOMEM;
     struct tg_json_iter it = tg_json_iter(list);
     while (tg_json_next(&it)) {
-        int rc = one_tool(b, it.value, it.index, &out->tools[it.index], f);
+        int rc = one_tool(a, b, it.value, it.index, &out->tools[it.index], f);
         if (rc)
             return rc;
     }

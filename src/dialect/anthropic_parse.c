@@ -96,7 +96,13 @@ static int text_document(const struct place *at, const struct tg_json *source, s
 
 static int document_block(const struct place *at, const struct tg_json *v, struct tg_part *p)
 {
+    static const char cited[] = "type source title cache_control";
+    static const char plain[] = "type source title cache_control citations";
     const struct tg_json *source = tg_json_get(v, TG_STR("source"));
+    const struct tg_json *citations = tg_json_get(v, TG_STR("citations"));
+    bool cites = tg_json_true(tg_json_get(citations, TG_STR("enabled")));
+    if (tg_body_unknown(at->a, at->doc, v, cites ? cited : plain, &p->extra))
+        return no_memory(at);
     p->media.detail = tg_json_get_str(v, TG_STR("title"));
     if (!media_source(source, &p->media))
         return text_document(at, source, p);

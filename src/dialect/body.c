@@ -308,6 +308,29 @@ int tg_body_extra(struct tg_arena *a, struct tg_json_doc *doc, const struct tg_j
     return 0;
 }
 
+struct known {
+    struct tg_str words; /* with blanks between them */
+    const struct tg_json *obj;
+};
+
+static bool is_known(struct tg_str name, const void *ctx)
+{
+    const struct known *k = ctx;
+    struct tg_str rest = k->words, word;
+    while (rest.n && tg_str_split(&rest, ' ', &word)) {
+        if (word.n && tg_str_eq(word, name))
+            return true;
+    }
+    return tg_json_is_nil(tg_json_get(k->obj, name));
+}
+
+int tg_body_unknown(struct tg_arena *a, struct tg_json_doc *doc, const struct tg_json *obj,
+                    const char *known, struct tg_extra *out)
+{
+    struct known k = {.words = tg_str_c(known), .obj = obj};
+    return tg_body_extra(a, doc, obj, is_known, &k, out);
+}
+
 static bool is_numbered(struct tg_str name, const void *ctx)
 {
     const struct tg_field_rule *r = find_rule(ctx, name);

@@ -151,6 +151,9 @@ int tg_body_sampling(const struct tg_body *b, struct tg_sampling *out,
 int tg_body_extra(struct tg_arena *a, struct tg_json_doc *doc, const struct tg_json *obj,
                   bool (*skip)(struct tg_str name, const void *ctx), const void *ctx,
                   struct tg_extra *out) TG_WARN_UNUSED;
+/* Those that are neither null nor among the known words, which have blanks between them. */
+int tg_body_unknown(struct tg_arena *a, struct tg_json_doc *doc, const struct tg_json *obj,
+                    const char *known, struct tg_extra *out) TG_WARN_UNUSED;
 /* The top-level members that no rule with a number names. */
 int tg_body_top_extra(struct tg_arena *a, const struct tg_body *b, const struct tg_field_table *t,
                       struct tg_extra *out) TG_WARN_UNUSED;

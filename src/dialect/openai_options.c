@@ -26,8 +26,24 @@ int tg_openai_tool_schema(struct tg_json_doc *doc, const struct tg_json *v, cons
     return 0;
 }
 
-static int one_tool(const struct tg_body *b, const struct tg_json *v, size_t i, struct tg_tool *out,
-                    struct tg_fail *f)
+/* What is unknown of a tool, and in an object of that name what is of its function. */
+static int unknown_of_tool(struct tg_arena *a, struct tg_json_doc *doc, const struct tg_json *v,
+                           struct tg_extra *out)
+{
+    struct tg_extra inner;
+    int rc = tg_body_unknown(a, doc, v, "type function cache_control", out);
+    if (!rc)
+        rc = tg_body_unknown(a, doc, tg_json_get(v, TG_STR("function")),
+                             "name description parameters strict", &inner);
+    if (rc || !inner.members.n)
+        return rc;
+    out->members = tg_arena_printf(a, "%.*s%s\"function\":{%.*s}", TG_STR_ARG(out->members),
+                                   out->members.n ? "," : "", TG_STR_ARG(inner.members));
+    return out->members.p ? 0 : TG_E_NOMEM;
+}
+
+static int one_tool(struct tg_arena *a, const struct tg_body *b, const struct tg_json *v, size_t i,
+                    struct tg_tool *out, struct tg_fail *f)
 {
     char param[48];
     snprintf(param, sizeof(param), "tools[%zu]", i);
@@ -45,6 +61,9 @@ static int one_tool(const struct tg_body *b, const struct tg_json *v, size_t i, 
         return tg_fail_param(f, TG_E_INVALID_VALUE, param, "'%s' has no function name", param);
     out->description = tg_json_get_str(fn, TG_STR("description"));
     out->strict = tri(tg_json_get(fn, TG_STR("strict")));
+    out->cache_hint = raw_or_empty(b->doc, tg_json_get(v, TG_STR("cache_control")));
+    if (unknown_of_tool(a, b->doc, v, &out->extra))
+        return TG_E_NOMEM;
     snprintf(param, sizeof(param), "tools[%zu].function", i);
     return tg_openai_tool_schema(b->doc, tg_json_get(fn, TG_STR("parameters")), param,
                                  &out->parameters, f);
@@ -81,7 +100,7 @@ static int parse_tools(struct tg_arena *a, const struct tg_body *b, struct tg_ch
     while (tg_json_next(&it)) {
         struct tg_tool *t = &out->tools[it.index];
         int rc = out->has_functions ? one_function(b, it.value, it.index, t, f)
-                                    : one_tool(b, it.value, it.index, t, f);
+                                    : one_tool(a, b, it.value, it.index, t, f);
         if (rc)
             return rc;
     }

@@ -167,6 +167,9 @@ static int fill_tool(struct parser *p, const struct tg_json *v, struct tg_str sp
         p->req->emulated |= TG_FEATURE_BIT(TOOL_TYPES);
     out->strict = custom ? -1 : tri(tg_json_get(v, TG_STR("strict")));
     out->parameters = custom_parameters;
+    if (!custom &&
+        tg_body_unknown(p->a, doc, v, "type name description parameters strict", &out->extra))
+        return TG_E_NOMEM;
     return custom ? 0
                   : tg_openai_tool_schema(doc, tg_json_get(v, TG_STR("parameters")), param,
                                           &out->parameters, p->f);

@@ -52,6 +52,71 @@ describe('fidelity', () => {
     await upstream.stop();
   });
 
+  it('what tools and documents lose is named by its path, and each field has one fate', async () => {
+    const upstream = await Upstream.start((req, res) => {
+      if (req.url.endsWith('/converse')) sendJson(res, { output: { message: { role: 'assistant', content: [{ text: 'hello' }] } },
+        stopReason: 'end_turn', usage: { inputTokens: 3, outputTokens: 4 } });
+      else if (req.url.endsWith('/messages')) sendJson(res, { id: 'msg_1', type: 'message', role: 'assistant', model: 'a',
+        content: [{ type: 'text', text: 'hello' }], stop_reason: 'end_turn', usage: { input_tokens: 1, output_tokens: 2 } });
+      else sendJson(res, completion('m', 'hello'));
+    });
+    const bedrock = { backend_type: 'bedrock', base_url: upstream.url.replace('/v1', ''), region: 'eu-west-1', api_key: 'k' };
+    const gateway = await Gateway.start({ config: { models: {
+      chat: { backend_type: 'openai_compatible', base_url: upstream.url },
+      router: { backend_type: 'openai_compatible', provider: 'openrouter', base_url: upstream.url },
+      claude: anthropic(upstream),
+      bedrock: { ...bedrock, model_name: 'anthropic.claude-x-v1:0' },
+      nova: { ...bedrock, model_name: 'amazon.nova-x-v1:0' },
+      bare: { ...bedrock, model_name: 'anthropic.claude-x-v1:0', drop: ['cache_control'] },
+    } } });
+    const hint = { type: 'ephemeral' };
+    const tool = { name: 'f', input_schema: { type: 'object', properties: {} } };
+    const ask = { max_tokens: 50, messages: [user('Hi')] };
+    const own = (more) => ({ ...ask, tools: [{ ...tool, ...more }] });
+    const document = (more) => ({ ...ask, messages: [user([{ type: 'document', source: { type: 'base64', media_type: 'application/pdf', data: 'JVBERi0=' }, ...more }])] });
+    const openai = (more, inside) => ({ messages: [user('Hi')], tools: [{ type: 'function', function: { name: 'f', ...inside }, ...more }] });
+    const [messages, chats] = ['/v1/messages', '/v1/chat/completions'];
+    const cases = [
+      [messages, 'chat', own({}), undefined],
+      [messages, 'chat', own({ cache_control: hint }), 'dropped=tools[].cache_control'],
+      [messages, 'router', own({ cache_control: hint }), undefined],
+      [messages, 'bedrock', own({ cache_control: hint }), undefined],
+      [messages, 'bare', own({ cache_control: hint }), 'dropped=cache_control'],
+      [messages, 'chat', own({ defer_loading: true, allowed_callers: ['direct'] }), 'dropped=tools[].defer_loading,tools[].allowed_callers'],
+      [messages, 'bedrock', own({ input_examples: [{}], cache_control: null }), 'dropped=tools[].input_examples'],
+      [messages, 'claude', own({ defer_loading: true, cache_control: hint }), undefined],
+      [messages, 'chat', document({ title: 'a' }), undefined],
+      [messages, 'chat', document({ citations: { enabled: true }, context: 'c' }), 'dropped=document.citations,document.context'],
+      [messages, 'bedrock', document({ citations: { enabled: false }, context: 'c' }), 'dropped=document.context'],
+      [messages, 'claude', document({ citations: { enabled: true }, context: 'c' }), undefined],
+      [chats, 'claude', openai({ cache_control: hint }), undefined],
+      [chats, 'claude', openai({ x: 1 }, { y: 2 }), 'dropped=tools[].x,tools[].function.y'],
+      [chats, 'chat', openai({ x: 1 }, { y: 2 }), undefined],
+      ['/v1/responses', 'claude', { input: 'Hi', tools: [{ type: 'function', name: 'f', parameters: {}, defer_loading: true }] }, 'dropped=tools[].defer_loading'],
+      [messages, 'bedrock', { ...ask, output_config: { effort: 'high' } }, 'emulated=output_config.effort'],
+      [messages, 'nova', { ...ask, output_config: { effort: 'high' } }, 'dropped=output_config.effort'],
+      [messages, 'nova', { ...ask, output_config: { effort: 'high' }, thinking: { type: 'adaptive' } }, 'dropped=output_config.effort,thinking'],
+    ];
+    for (const [path, model, body, fidelity] of cases) {
+      const res = await post(gateway, path, { model, ...body });
+      assert.equal(res.status, 200, res.text);
+      assert.equal(res.headers['x-tollgate-fidelity'], fidelity, `${model} ${JSON.stringify(body)}`);
+    }
+    const sent = upstream.requests.map((r) => r.json.tools ?? r.json.toolConfig?.tools);
+    assert.deepEqual(sent[2][0].cache_control, hint);
+    assert.deepEqual(sent[3].map((t) => Object.keys(t)[0]), ['toolSpec', 'cachePoint']);
+    assert.deepEqual(sent[3][1].cachePoint, { type: 'default' });
+    assert.equal(sent[4].length, 1);
+    assert.deepEqual(sent[7][0].cache_control, hint);
+    assert.deepEqual(sent[12][0].cache_control, hint);
+    const refused = await post(gateway, messages, { model: 'chat', ...own({ defer_loading: true }) }, { 'x-tollgate-strict': 'true' });
+    assert.equal(refused.status, 400);
+    assert.match(refused.json.error.message, /strict mode.*tools\[\]\.defer_loading/);
+    assert.equal(upstream.requests.length, cases.length);
+    await gateway.stop();
+    await upstream.stop();
+  });
+
   it('a model that can\'t take a request is passed over for a fallback that can', async () => {
     const upstream = await Upstream.start((req, res) => sendJson(res, completion('m', 'hello')));
     const gateway = await Gateway.start({ config: { models: {

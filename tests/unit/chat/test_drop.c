@@ -35,6 +35,20 @@ static int apply(const char *names)
     return tg_drop_apply(&arena, &d, &req, &out, &lost, &fail);
 }
 
+/* A hint on a tool goes without the tool, and its own text, which has it, too. */
+static void hints_on_tools(void **state)
+{
+    feature_use(&u, &req, TG_FEATURE_TOOLS);
+    u.tool.cache_hint = TG_STR("{\"type\":\"ephemeral\"}");
+    u.tool.raw = TG_STR("{\"name\":\"f\",\"cache_control\":{\"type\":\"ephemeral\"}}");
+    assert_int_equal(apply("cache_control"), 1);
+    assert_int_equal(lost.dropped, TG_FEATURE_BIT(CACHE_HINT));
+    assert_int_equal(out->n_tools, 1);
+    assert_int_equal(out->tools[0].cache_hint.n + out->tools[0].raw.n, 0);
+    assert_true(u.tool.raw.n);
+    assert_int_equal(apply("tools[].strict"), 0);
+}
+
 /* Each feature can be left out by its own name, and then it is gone, but what nothing is without.
  */
 static void every_feature(void **state)
@@ -219,6 +233,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_feature, setup, teardown),
+        cmocka_unit_test_setup_teardown(hints_on_tools, setup, teardown),
         cmocka_unit_test_setup_teardown(of_embeddings, setup, teardown),
         cmocka_unit_test_setup_teardown(tools_by_type, setup, teardown),
         cmocka_unit_test_setup_teardown(a_choice_of_what_is_left_out_is_refused, setup, teardown),

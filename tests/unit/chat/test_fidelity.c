@@ -143,6 +143,51 @@ static void the_header_names_them(void **state)
     assert_str(tg_buf_str(&b), "dropped=web_search,x; emulated=seed");
 }
 
+/* Members that are lost inside of tools and documents are named by their path, each once. */
+static void what_is_inside_is_named(void **state)
+{
+    struct tg_chat_req r = plain();
+    struct tg_tool tools[] = {
+        {.is_function = true, .strict = -1, .extra.members = TG_STR("\"defer_loading\":true")},
+        {.is_function = true,
+         .strict = -1,
+         .cache_hint = TG_STR("{\"type\":\"ephemeral\"}"),
+         .extra.members =
+             TG_STR("\"defer_loading\":true,\"function\":{\"x\":1,\"a b\":2},\"not a word\":3")},
+    };
+    struct tg_part inner = {.kind = TG_PART_DOCUMENT, .extra.members = TG_STR("\"context\":\"c\"")};
+    struct tg_part parts[] = {
+        {.kind = TG_PART_DOCUMENT, .extra.members = TG_STR("\"citations\":{\"enabled\":true}")},
+        {.kind = TG_PART_TOOL_RESULT, .parts = &inner, .n_parts = 1},
+        {.kind = TG_PART_REASONING, .extra.members = TG_STR("\"reasoning\":\"the dialect's own\"")},
+    };
+    struct tg_message m = {.role = TG_ROLE_USER, .parts = &parts[2], .n_parts = 1};
+    struct tg_losses l = {.dropped = TG_FEATURE_BIT(CACHE_HINT) | TG_FEATURE_BIT(EXTRA)};
+    r.messages = &m;
+    r.n_messages = 1;
+    assert_false(tg_features_of(&r) & TG_FEATURE_BIT(EXTRA));
+    m.parts = &parts[1];
+    assert_true(tg_features_of(&r) & TG_FEATURE_BIT(EXTRA));
+    m.parts = parts;
+    assert_true(tg_features_of(&r) & TG_FEATURE_BIT(EXTRA));
+    assert_false(tg_features_of(&r) & TG_FEATURE_BIT(CACHE_HINT));
+    m.n_parts = 3;
+    r.tools = tools;
+    r.n_tools = 1;
+    assert_true(tg_features_of(&r) & TG_FEATURE_BIT(EXTRA));
+    r.n_tools = 2;
+    assert_true(tg_features_of(&r) & TG_FEATURE_BIT(CACHE_HINT));
+    tg_fidelity_write(&l, NULL, &r, &b);
+    assert_str(tg_buf_str(&b), "dropped=tools[].cache_control,tools[].defer_loading,"
+                               "tools[].function.x,document.citations,document.context");
+    tg_buf_clear(&b);
+    parts[0].cache_hint = TG_STR("{}");
+    r.extra.members = TG_STR("\"cache_control\":{}"); /* the same name as a block's */
+    tg_fidelity_write(&l, NULL, &r, &b);
+    assert_str(tg_buf_str(&b), "dropped=cache_control,tools[].cache_control,tools[].defer_loading,"
+                               "tools[].function.x,document.citations,document.context");
+}
+
 static void fields_are_the_clients_own(void **state)
 {
     struct tg_chat_req r = plain();
@@ -191,6 +236,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_dropped_is_not_emulated, setup, teardown),
         cmocka_unit_test_setup_teardown(fates_are_picked, setup, teardown),
         cmocka_unit_test_setup_teardown(the_header_names_them, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_inside_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(fields_are_the_clients_own, setup, teardown),
         cmocka_unit_test_setup_teardown(strict_mode_names_the_first, setup, teardown),
     };
