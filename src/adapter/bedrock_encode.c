@@ -58,7 +58,7 @@ const uint8_t tg_bedrock_fidelity[TG_FEATURE_COUNT] = {
     ROW(SERVICE_TIER, NATIVE),
     ROW(USER, DROPPED),
     ROW(METADATA, NATIVE),
-    ROW(PROMPT, REFUSED),
+    ROW(PROMPT, EMULATED), /* as a user's message */
     ROW(COUNTING, NATIVE),
     ROW(EXTRA, DROPPED),
     ROW(DIMENSIONS, REFUSED),
@@ -377,9 +377,6 @@ int tg_bedrock_encode_body(struct tg_arena *a, const struct tg_chat_req *req,
     struct tg_buf b;
     tg_buf_init(&b, SIZE_MAX / 4);
     struct tg_jw w = tg_jw(&b);
-    if (req->is_completion)
-        return tg_fail_param(fail, TG_E_UNSUPPORTED_PARAMETER, "prompt",
-                             "this model's API has no raw completions");
     bool calls = calls_in_history(req);
     if (tg_bedrock_system_only(req))
         *io_emulated |= BIT(SYSTEM);

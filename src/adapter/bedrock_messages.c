@@ -261,6 +261,20 @@ static int write_system(struct tg_jw *w, const struct tg_chat_req *req, size_t n
     return rc;
 }
 
+/* A raw prompt is the user's message. */
+static void write_prompt(struct tg_jw *w, struct tg_str prompt)
+{
+    tg_jw_obj(w);
+    tg_jw_kstr(w, TG_STR("role"), TG_STR("user"));
+    tg_jw_key(w, TG_STR("content"));
+    tg_jw_arr(w);
+    tg_jw_obj(w);
+    tg_jw_kstr(w, TG_STR("text"), prompt);
+    tg_jw_end_obj(w);
+    tg_jw_end_arr(w);
+    tg_jw_end_obj(w);
+}
+
 int tg_bedrock_write_messages(struct tg_jw *w, const struct tg_chat_req *req, struct tg_fail *fail)
 {
     size_t i = front(req);
@@ -285,6 +299,8 @@ int tg_bedrock_write_messages(struct tg_jw *w, const struct tg_chat_req *req, st
         tg_jw_end_arr(w);
         tg_jw_end_obj(w);
     }
+    if (req->is_completion && !rc)
+        write_prompt(w, req->prompt);
     tg_jw_end_arr(w);
     return rc;
 }

@@ -57,7 +57,7 @@ const uint8_t tg_cohere_fidelity[TG_FEATURE_COUNT] = {
     ROW(SERVICE_TIER, DROPPED),
     ROW(USER, DROPPED),
     ROW(METADATA, DROPPED),
-    ROW(PROMPT, REFUSED),
+    ROW(PROMPT, EMULATED), /* as a user's message */
     ROW(COUNTING, EMULATED),
     ROW(EXTRA, DROPPED),
     ROW(DIMENSIONS, NATIVE),
@@ -68,12 +68,16 @@ const uint8_t tg_cohere_fidelity[TG_FEATURE_COUNT] = {
 
 /* ---- messages ---- */
 
-static void write_said(struct tg_jw *w, const struct tg_part *parts, size_t n)
+static void write_said(struct tg_jw *w, enum tg_role role, const struct tg_part *parts, size_t n)
 {
+    struct tg_str between = TG_STR("");
     tg_jw_str_open(w);
     for (size_t i = 0; i < n; i++) {
-        if (parts[i].kind == TG_PART_TEXT || parts[i].kind == TG_PART_REFUSAL)
-            tg_jw_str_piece(w, parts[i].text);
+        if (parts[i].kind != TG_PART_TEXT && parts[i].kind != TG_PART_REFUSAL)
+            continue;
+        tg_jw_str_piece(w, between);
+        tg_jw_str_piece(w, parts[i].text);
+        between = tg_adapter_between(role);
     }
     tg_jw_str_close(w);
 }
@@ -111,7 +115,7 @@ static void write_content(struct tg_jw *w, const struct tg_message *m, bool imag
 {
     tg_jw_key(w, TG_STR("content"));
     if (!images) {
-        write_said(w, m->parts, m->n_parts);
+        write_said(w, m->role, m->parts, m->n_parts);
         return;
     }
     tg_jw_arr(w);
@@ -171,7 +175,7 @@ static int write_results(struct tg_jw *w, const struct tg_message *m, size_t ind
         tg_jw_kstr(w, TG_STR("role"), TG_STR("tool"));
         tg_jw_kstr(w, TG_STR("tool_call_id"), p->call_id);
         tg_jw_key(w, TG_STR("content"));
-        write_said(w, p->parts, p->n_parts);
+        write_said(w, TG_ROLE_TOOL, p->parts, p->n_parts);
         tg_jw_end_obj(w);
     }
     return 0;
@@ -313,13 +317,16 @@ static int write_chat(struct tg_jw *w, const struct tg_chat_req *req, struct tg_
     if (names_no_tool(req))
         return tg_fail_param(fail, TG_E_UNSUPPORTED_PARAMETER, "tool_choice:named",
                              "'tool_choice:named' names a tool that is not among 'tools'");
-    if (req->is_completion)
-        return tg_fail_param(fail, TG_E_UNSUPPORTED_PARAMETER, "prompt",
-                             "this model's API has no raw completions");
     tg_jw_key(w, TG_STR("messages"));
     tg_jw_arr(w);
     for (size_t i = 0; i < req->n_messages && !rc; i++)
         rc = write_message(w, &req->messages[i], i, fail);
+    if (req->is_completion && !rc) {
+        tg_jw_obj(w);
+        tg_jw_kstr(w, TG_STR("role"), TG_STR("user"));
+        tg_jw_kstr(w, TG_STR("content"), req->prompt);
+        tg_jw_end_obj(w);
+    }
     tg_jw_end_arr(w);
     write_sampling(w, &req->sampling);
     write_tools(w, req);

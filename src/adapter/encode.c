@@ -108,6 +108,21 @@ void tg_adapter_write_data_url(struct tg_jw *w, const struct tg_media *m,
     tg_jw_str_close(w);
 }
 
+struct tg_str tg_adapter_between(enum tg_role role)
+{
+    switch (role) {
+    case TG_ROLE_SYSTEM:
+    case TG_ROLE_DEVELOPER:
+        return TG_STR("\n\n");
+    case TG_ROLE_TOOL:
+        return TG_STR("\n");
+    case TG_ROLE_USER:
+    case TG_ROLE_ASSISTANT:
+        break;
+    }
+    return TG_STR("");
+}
+
 int tg_adapter_write_texts(struct tg_jw *w, struct tg_str key, const struct tg_inputs *in,
                            struct tg_fail *fail)
 {

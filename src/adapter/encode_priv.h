@@ -40,6 +40,9 @@ int tg_adapter_cannot_tool(struct tg_fail *fail, size_t index, const struct tg_t
 /* `data:image/png;base64,…` as a JSON string. */
 void tg_adapter_write_data_url(struct tg_jw *w, const struct tg_media *m,
                                struct tg_str fallback_mime);
+/* What goes between the texts of a message that becomes one text: instructions are paragraphs, a
+ * result's are lines; what is said is one text, whatever pieces it came in. */
+struct tg_str tg_adapter_between(enum tg_role role);
 /* `"key": ["…"]` of inputs that are texts; TG_E_UNSUPPORTED_PARAMETER where one is not. */
 int tg_adapter_write_texts(struct tg_jw *w, struct tg_str key, const struct tg_inputs *in,
                            struct tg_fail *fail) TG_WARN_UNUSED;

@@ -172,7 +172,8 @@ static bool plain_texts(const struct ctx *c, const struct tg_part *parts, size_t
 
 /* Without any content it is null where something stands beside it, else an empty text: a server
  * that wants a text refuses null. */
-static int write_content(const struct ctx *c, const struct tg_part *parts, size_t n, bool beside)
+static int write_content(const struct ctx *c, enum tg_role role, const struct tg_part *parts,
+                         size_t n, bool beside)
 {
     struct tg_jw *w = c->w;
     size_t texts;
@@ -182,10 +183,14 @@ static int write_content(const struct ctx *c, const struct tg_part *parts, size_
             tg_jw_null(w);
             return 0;
         }
+        struct tg_str between = TG_STR("");
         tg_jw_str_open(w);
         for (size_t i = 0; i < n; i++) {
-            if (is_content(c, &parts[i]))
-                tg_jw_str_piece(w, parts[i].text);
+            if (!is_content(c, &parts[i]))
+                continue;
+            tg_jw_str_piece(w, between);
+            tg_jw_str_piece(w, parts[i].text);
+            between = tg_adapter_between(role);
         }
         tg_jw_str_close(w);
         return 0;
@@ -423,7 +428,7 @@ static int write_result(const struct ctx *c, const struct tg_message *m, const s
     if (moved)
         write_rest_of_result(c, p, moved);
     else
-        rc = write_content(c, p->parts, p->n_parts, c->own);
+        rc = write_content(c, TG_ROLE_TOOL, p->parts, p->n_parts, c->own);
     if (c->own)
         tg_jw_members(c->w, m->extra.members);
     tg_jw_end_obj(c->w);
@@ -466,7 +471,7 @@ static int write_message(const struct ctx *c, const struct tg_message *m)
     bool as_system =
         m->role == TG_ROLE_DEVELOPER && tg_openai_fate(c->e, TG_FEATURE_DEVELOPER) == TG_EMULATED;
     open_message(c, as_system ? TG_STR("system") : tg_str_c(tg_role_name(m->role)), m->name);
-    rc = write_content(c, m->parts, m->n_parts, c->own || has_call_or_refusal(m));
+    rc = write_content(c, m->role, m->parts, m->n_parts, c->own || has_call_or_refusal(m));
     if (m->role == TG_ROLE_ASSISTANT) {
         tg_openai_write_reasoning(c->e, m);
         write_refusal(c, m);

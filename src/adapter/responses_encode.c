@@ -209,9 +209,6 @@ static void write_generation(struct tg_jw *w, const struct tg_chat_req *req)
 static int write_body(struct tg_jw *w, const struct tg_chat_req *req,
                       const struct tg_adapter_target *target, struct tg_fail *fail)
 {
-    if (req->is_completion)
-        return tg_fail_param(fail, TG_E_UNSUPPORTED_PARAMETER, "prompt",
-                             "this model's API has no completion of raw texts");
     if (req->sampling.has & TG_HAS_N && req->sampling.n > 1)
         return tg_fail_param(fail, TG_E_UNSUPPORTED_PARAMETER, "n",
                              "this model's API gives one answer at a time");

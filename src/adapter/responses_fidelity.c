@@ -56,7 +56,7 @@ const uint8_t tg_responses_fidelity[TG_FEATURE_COUNT] = {
     ROW(SERVICE_TIER, NATIVE),
     ROW(USER, NATIVE),
     ROW(METADATA, DROPPED),
-    ROW(PROMPT, REFUSED),
+    ROW(PROMPT, EMULATED), /* as a user's message */
     ROW(EXTRA, DROPPED),
     ROW(COUNTING, NATIVE),
     ROW(DIMENSIONS, NATIVE),

@@ -101,21 +101,24 @@ static bool all_text(const struct tg_part *parts, size_t n)
 }
 
 /* The value of `content` or `output`: a string where there is but text. */
-static int write_contents(const struct ctx *c, const struct tg_part *parts, size_t n,
-                          bool said_by_model)
+static int write_contents(const struct ctx *c, enum tg_role role, const struct tg_part *parts,
+                          size_t n)
 {
     struct tg_jw *w = c->w;
     int rc = 0;
     if (all_text(parts, n)) {
         tg_jw_str_open(w);
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
+            if (i)
+                tg_jw_str_piece(w, tg_adapter_between(role));
             tg_jw_str_piece(w, parts[i].text);
+        }
         tg_jw_str_close(w);
         return 0;
     }
     tg_jw_arr(w);
     for (size_t i = 0; i < n && !rc; i++)
-        rc = write_content(c, &parts[i], said_by_model);
+        rc = write_content(c, &parts[i], role == TG_ROLE_ASSISTANT);
     tg_jw_end_arr(w);
     return rc;
 }
@@ -127,7 +130,7 @@ static int write_said(const struct ctx *c, enum tg_role role, const struct tg_pa
     tg_jw_obj(c->w);
     tg_jw_kstr(c->w, TG_STR("role"), tg_str_c(tg_role_name(role)));
     tg_jw_key(c->w, TG_STR("content"));
-    int rc = write_contents(c, parts, n, role == TG_ROLE_ASSISTANT);
+    int rc = write_contents(c, role, parts, n);
     tg_jw_end_obj(c->w);
     return rc;
 }
@@ -147,7 +150,7 @@ static int write_result(const struct ctx *c, const struct tg_part *p)
     open_type(c->w, TG_STR("function_call_output"));
     tg_jw_kstr(c->w, TG_STR("call_id"), p->call_id);
     tg_jw_key(c->w, TG_STR("output"));
-    int rc = write_contents(c, p->parts, p->n_parts, false);
+    int rc = write_contents(c, TG_ROLE_TOOL, p->parts, p->n_parts);
     tg_jw_end_obj(c->w);
     return rc;
 }
@@ -256,6 +259,10 @@ int tg_responses_encode_input(struct tg_jw *w, const struct tg_chat_req *req, st
         first = 1;
     }
     tg_jw_key(w, TG_STR("input"));
+    if (req->is_completion) { /* a raw prompt is the user's message */
+        tg_jw_str(w, req->prompt);
+        return 0;
+    }
     if (is_string(&c, req, first)) {
         tg_jw_raw(w, req->messages[first].parts[0].raw);
         return 0;

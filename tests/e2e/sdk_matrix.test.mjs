@@ -35,7 +35,6 @@ function refusal(client, kind, aspect) {
   const claude = ['anthropic', 'vertex_claude', 'bedrock', 'bedrock_invoke'].includes(kind);
   if (aspect === 'embed' && claude) return /nothing that answers/;
   if (client === 'cohere-ai' && !RANKS.has(kind)) return /nothing that answers/;
-  if (client === 'openai completions' && ['bedrock', 'cohere'].includes(kind) && aspect !== 'embed') return /'prompt' can't be translated/;
   return undefined;
 }
 

@@ -63,7 +63,7 @@ static void texts(void **state)
     struct tg_part p[] = {{.kind = TG_PART_TEXT, .text = TG_STR("a\"")},
                           {.kind = TG_PART_TEXT, .text = TG_STR("b"), .raw = TG_STR("not ours")}};
     assert_str(message(p, 1, TG_ROLE_USER), "{\"role\":\"user\",\"content\":\"a\\\"\"}");
-    assert_str(message(p, 2, TG_ROLE_SYSTEM), "{\"role\":\"system\",\"content\":\"a\\\"b\"}");
+    assert_str(message(p, 2, TG_ROLE_SYSTEM), "{\"role\":\"system\",\"content\":\"a\\\"\\n\\nb\"}");
     /* null only beside something: servers refuse it elsewhere */
     assert_str(message(p, 0, TG_ROLE_ASSISTANT), "{\"role\":\"assistant\",\"content\":\"\"}");
     assert_str(message(p, 0, TG_ROLE_USER), "{\"role\":\"user\",\"content\":\"\"}");
