@@ -543,7 +543,7 @@ static int teardown(void **state)
 
 static void parse(const struct format *fm, const char *messages, const char *members)
 {
-    struct tg_str form = tg_str_c(fm->form), before, between;
+    struct tg_str form = tg_str_c(fm->form), before, between = {0};
     struct tg_http_head head = {.method = TG_HTTP_POST, .target = tg_str_c(fm->target)};
     assert_true(tg_str_split(&form, '%', &before) && tg_str_split(&form, '%', &between));
     struct tg_str body = tg_arena_printf(&arena, "%.*s%s%.*s%s%.*s", TG_STR_ARG(before), messages,
