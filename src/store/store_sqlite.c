@@ -15,6 +15,7 @@
 #include "store/store_priv.h"
 
 #define BUSY_MS          2000
+#define RETRY_MS         10
 #define APPLICATION_ID   0x54474154 /* "TGAT" */
 #define MAX_MEMORY_PAGES 65536      /* of 4 KiB: what "memory" may take */
 #define SQL_BYTES        96
@@ -362,13 +363,26 @@ static int open_handle(struct db *d, struct tg_str path, struct tg_fail *fail)
     return rc;
 }
 
+/* Of two processes that make the same new file at once, SQLite tells the second one that it is busy
+ * without letting it wait, as it does where waiting might never end. So this waits itself. */
+static int enter_wal(struct db *d, struct tg_fail *fail)
+{
+    static const char text[] = "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL";
+    int rc = SQLITE_BUSY;
+    for (int waited = 0; (rc & 0xff) == SQLITE_BUSY && waited < BUSY_MS; waited += RETRY_MS) {
+        if (waited)
+            (void)sqlite3_sleep(RETRY_MS);
+        rc = sqlite3_exec(d->handle, text, NULL, NULL, NULL);
+    }
+    return rc == SQLITE_OK ? 0 : failed(d->handle, "opening", fail);
+}
+
 static int set_up(struct db *d, struct tg_fail *fail)
 {
     char text[SQL_BYTES];
     (void)sqlite3_busy_timeout(d->handle, BUSY_MS);                         /* always 0 */
     (void)sqlite3_db_config(d->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL); /* always 0 */
-    int rc =
-        execute(d, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL", "opening", fail);
+    int rc = enter_wal(d, fail);
     if (rc == 0)
         rc = execute(d,
                      "PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 67108864;"
