@@ -120,7 +120,7 @@ const struct tg_command tg_cmd_adapter = {
         "that has it as an openai_compatible one. The credential comes from the provider's own\n"
         "environment variable; more is set with --set 'models.*.region=eu-west-1'.\n"
         "\n"
-        "Backends:"
+        "Backends:\n"
 #define TG_BACKEND(ID, name, adapters, ...) " " #name
 #include "config/backends.def"
 #undef TG_BACKEND
