@@ -163,13 +163,9 @@ static int on_json(struct tg_decoder *base, struct tg_json_doc *doc, struct tg_s
 int tg_cohere_on_bytes(void *state, struct tg_str in, struct tg_sink *sink)
 {
     struct tg_cohere_dec *d = state;
-    int rc = tg_decoder_take(&d->base, sink, in);
-    if (rc > 0)
-        rc = tg_decoder_events(&d->base, &d->sse, sink, in, on_json);
+    int rc = tg_decoder_events(&d->base, &d->sse, sink, in, on_json);
     if (d->base.over)
         tg_cohere_fini(d);
-    else
-        tg_decoder_rest(&d->base);
     return rc;
 }
 

@@ -72,10 +72,9 @@ int tg_decoder_parse_body(struct tg_decoder *d, struct tg_sink *sink, struct tg_
     return tg_decoder_parse(d, sink, tg_str_trim(tg_buf_str(&d->body)), out);
 }
 
-int tg_decoder_events(struct tg_decoder *d, struct tg_sse_dec *sse, struct tg_sink *sink,
-                      struct tg_str in,
-                      int (*on_json)(struct tg_decoder *d, struct tg_json_doc *doc,
-                                     struct tg_sink *sink))
+static int
+decode_events(struct tg_decoder *d, struct tg_sse_dec *sse, struct tg_sink *sink, struct tg_str in,
+              int (*on_json)(struct tg_decoder *d, struct tg_json_doc *doc, struct tg_sink *sink))
 {
     struct tg_sse_event ev;
     struct tg_json_doc *doc;
@@ -91,6 +90,19 @@ int tg_decoder_events(struct tg_decoder *d, struct tg_sse_dec *sse, struct tg_si
             return rc;
     }
     return 0;
+}
+
+int tg_decoder_events(struct tg_decoder *d, struct tg_sse_dec *sse, struct tg_sink *sink,
+                      struct tg_str in,
+                      int (*on_json)(struct tg_decoder *d, struct tg_json_doc *doc,
+                                     struct tg_sink *sink))
+{
+    int rc = tg_decoder_take(d, sink, in);
+    if (rc > 0)
+        rc = decode_events(d, sse, sink, in, on_json);
+    if (!d->over)
+        tg_decoder_rest(d);
+    return rc;
 }
 
 void tg_decoder_start(struct tg_decoder *d, struct tg_sink *sink, struct tg_str id,

@@ -39,8 +39,8 @@ int tg_decoder_parse(struct tg_decoder *d, struct tg_sink *sink, struct tg_str t
 int tg_decoder_parse_body(struct tg_decoder *d, struct tg_sink *sink,
                           struct tg_json_doc **out) TG_WARN_UNUSED;
 
-/* A stream of server-sent events, each with one document: on_json for every one of them, until one
- * fails or the decoder is over. Negative: ERROR was emitted. */
+/* All of on_bytes() where a stream is of server-sent events, each with one document: on_json for
+ * every one of them, until one fails or the decoder is over. Negative: ERROR was emitted. */
 int tg_decoder_events(struct tg_decoder *d, struct tg_sse_dec *sse, struct tg_sink *sink,
                       struct tg_str in,
                       int (*on_json)(struct tg_decoder *d, struct tg_json_doc *doc,

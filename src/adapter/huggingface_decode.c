@@ -174,13 +174,9 @@ static int on_json(struct tg_decoder *base, struct tg_json_doc *doc, struct tg_s
 int tg_huggingface_on_bytes(void *state, struct tg_str in, struct tg_sink *sink)
 {
     struct tg_huggingface_dec *d = state;
-    int rc = tg_decoder_take(&d->base, sink, in);
-    if (rc > 0)
-        rc = tg_decoder_events(&d->base, &d->sse, sink, in, on_json);
+    int rc = tg_decoder_events(&d->base, &d->sse, sink, in, on_json);
     if (d->base.over)
         tg_huggingface_fini(d);
-    else
-        tg_decoder_rest(&d->base);
     return rc;
 }
 
