@@ -1,4 +1,5 @@
 /* Where the program begins: finds the command and runs it. */
+#include <signal.h>
 #include <stdio.h>
 
 #include "base/str.h"
@@ -51,6 +52,9 @@ static void suggest(const char *name)
 
 int main(int argc, char **argv)
 {
+    /* Under a limit on files' sizes a write fails like one to a full disk; it ends nothing. */
+    const struct sigaction ignored = {.sa_handler = SIG_IGN};
+    (void)sigaction(SIGXFSZ, &ignored, NULL); /* cannot fail: the signal is there */
     const char *name = argc > 1 ? argv[1] : "--help";
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         help();

@@ -102,9 +102,10 @@ export async function run(args, { env, cwd, input, ms = STOP_MS } = {}) {
   return { code, signal, stdout: child.stdout, stderr: child.stderr };
 }
 
-/** `limitFiles`: how many descriptors it may have, as `ulimit -n` takes it; `detached`: in a process group of its own. */
-export function spawnTollgate(args, { env, cwd, stdin, limitFiles, detached } = {}) {
-  const command = limitFiles ? ['sh', '-c', `ulimit -n ${limitFiles}; exec "$0" "$@"`, BIN, ...args] : [BIN, ...args];
+/** `limitFiles`: how many descriptors it may have, as `ulimit -n` takes it; `limitBlocks`: how large a file may get, as `ulimit -f` does; `detached`: in a process group of its own. */
+export function spawnTollgate(args, { env, cwd, stdin, limitFiles, limitBlocks, detached } = {}) {
+  const limits = [limitFiles && `ulimit -n ${limitFiles}`, limitBlocks && `ulimit -f ${limitBlocks}`].filter(Boolean);
+  const command = limits.length ? ['sh', '-c', `${limits.join('; ')}; exec "$0" "$@"`, BIN, ...args] : [BIN, ...args];
   const child = new Child(command[0], command.slice(1), { env: cleanEnvironment(env), cwd: cwd ?? temporaryFolder(), stdin, detached });
   let port;
   child.process.stdout.on('data', () => {
@@ -118,7 +119,7 @@ export function spawnTollgate(args, { env, cwd, stdin, limitFiles, detached } = 
 export class Gateway {
   /** `config`: an object (written as JSON, which is YAML) or YAML text; none: no file. */
   static async start({ config, env, args = [], folder = temporaryFolder(), workers = 1,
-    file = 'tollgate.yaml', limitFiles, detached } = {}) {
+    file = 'tollgate.yaml', limitFiles, limitBlocks, detached } = {}) {
     const gateway = new Gateway();
     gateway.folder = folder;
     gateway.configFile = path.join(folder, file);
@@ -128,7 +129,7 @@ export class Gateway {
       writeFileSync(gateway.configFile, configText(config));
       all.push('--config', gateway.configFile);
     }
-    gateway.child = spawnTollgate([...all, ...args], { env, cwd: folder, limitFiles, detached });
+    gateway.child = spawnTollgate([...all, ...args], { env, cwd: folder, limitFiles, limitBlocks, detached });
     gateway.pid = gateway.child.pid;
     const found = await until(() => {
       if (gateway.child.ended) throw new Error(`the gateway did not start: ${gateway.child.stderr.slice(-4000)}`);
